@@ -1,1 +1,43 @@
-fn main(){}
+//! `cargo xtask VERB`: everything that people and machines run on this repository beyond plain cargo.
+//!
+//! It only starts other programs and reads the sources. No part of the product depends on it, and it depends on
+//! none, so that it builds in seconds on a fresh clone.
+
+#![forbid(unsafe_code)]
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "this program talks to a person at a terminal"
+)]
+
+mod repository;
+mod setup;
+mod shell;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+#[derive(Debug, Parser)]
+#[command(
+    name = "cargo xtask",
+    bin_name = "cargo xtask",
+    about = "What is run on this repository beyond plain cargo"
+)]
+enum Verb {
+    /// Fetch and make what the other verbs need, under target/setup
+    Setup(setup::Arguments),
+}
+
+fn main() -> ExitCode {
+    let done = match Verb::parse() {
+        Verb::Setup(arguments) => setup::run(&arguments),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

