@@ -1,0 +1,280 @@
+//! The answer to a request: what serves it, and its events as they come.
+//!
+//! Invariant: the stream owns the request's places in queues, its deadline and
+//! the duty to report how it ended. They last until the stream ends, and the
+//! report happens exactly once, however it ends: completed, failed or dropped.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use futures::stream::{BoxStream, FusedStream, Stream, StreamExt};
+use smallvec::SmallVec;
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::{Instant, Sleep};
+
+use crate::error::{ErrorKind, InferenceError};
+use crate::stream::outcome::Guards;
+use crate::tensor::Tensor;
+
+mod outcome;
+mod served;
+
+pub use outcome::{Ending, OutcomeGuard};
+pub use served::{Explanation, Placement, Served};
+
+/// One piece of an answer.
+#[derive(Clone, PartialEq)]
+pub enum Event {
+    /// A vector for each text of an embedding task, in order.
+    Embeddings(Vec<Vec<f32>>),
+    /// The outputs of an infer task.
+    Outputs(Vec<Tensor>),
+    /// What it took; the last event.
+    Usage(Usage),
+}
+
+impl fmt::Debug for Event {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Embeddings(vectors) => write!(f, "Embeddings({} vectors)", vectors.len()),
+            Self::Outputs(tensors) => fmt::Debug::fmt(tensors, f),
+            Self::Usage(usage) => fmt::Debug::fmt(usage, f),
+        }
+    }
+}
+
+/// What a request took, as counted by what served it.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Usage {
+    /// Tokens that went in; 0 for tensors.
+    pub prompt_tokens: u32,
+    /// What it cost; `None` when the price is unknown.
+    pub cost_usd: Option<f64>,
+    /// Time spent where it ran, network excluded; `None` when not told.
+    pub site_time: Option<Duration>,
+}
+
+/// The whole answer of a request that is not streamed.
+#[derive(Clone, Debug)]
+pub struct Answer {
+    /// What served it.
+    pub served: Arc<Served>,
+    /// The result.
+    pub output: Output,
+    /// What it took.
+    pub usage: Usage,
+}
+
+/// The result of a task.
+#[derive(Clone, PartialEq)]
+pub enum Output {
+    /// A vector for each text.
+    Embeddings(Vec<Vec<f32>>),
+    /// Tensors by name.
+    Tensors(Vec<Tensor>),
+}
+
+impl fmt::Debug for Output {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Embeddings(vectors) => write!(f, "Embeddings({} vectors)", vectors.len()),
+            Self::Tensors(tensors) => fmt::Debug::fmt(tensors, f),
+        }
+    }
+}
+
+impl From<Output> for Event {
+    fn from(output: Output) -> Self {
+        match output {
+            Output::Embeddings(vectors) => Self::Embeddings(vectors),
+            Output::Tensors(tensors) => Self::Outputs(tensors),
+        }
+    }
+}
+
+/// What serves a request, and the events that answer it. See the module page.
+///
+/// After an error or the end it yields nothing more.
+#[must_use = "dropping the stream abandons the request"]
+pub struct InferenceStream {
+    served: Arc<Served>,
+    events: Events,
+    deadline: Option<Deadline>,
+    permits: SmallVec<[OwnedSemaphorePermit; 2]>,
+    guards: Guards,
+    usage: Usage,
+}
+
+/// Where the events come from.
+enum Events {
+    /// All there are, at hand.
+    Ready(Option<Output>, Option<Usage>),
+    Flowing(BoxStream<'static, Result<Event, InferenceError>>),
+    Ended,
+}
+
+impl InferenceStream {
+    /// An answer that is already complete. Nothing is boxed for it.
+    pub fn once(served: Arc<Served>, output: Output, usage: Usage) -> Self {
+        Self::of(served, Events::Ready(Some(output), Some(usage)))
+    }
+
+    /// An answer whose events are still to come.
+    pub fn flowing<S>(served: Arc<Served>, events: S) -> Self
+    where
+        S: Stream<Item = Result<Event, InferenceError>> + Send + 'static,
+    {
+        Self::of(served, Events::Flowing(events.boxed()))
+    }
+
+    fn of(served: Arc<Served>, events: Events) -> Self {
+        Self {
+            served,
+            events,
+            deadline: None,
+            permits: SmallVec::new(),
+            guards: Guards::default(),
+            usage: Usage::default(),
+        }
+    }
+
+    /// What serves it.
+    #[must_use]
+    pub fn served(&self) -> &Arc<Served> {
+        &self.served
+    }
+
+    /// The same answer, told as served by `served`: a router knows more about
+    /// a placement than the executor that it chose.
+    pub fn with_served(mut self, served: Arc<Served>) -> Self {
+        self.served = served;
+        self
+    }
+
+    /// The same answer, holding a place in a queue until it ends.
+    pub fn with_permit(mut self, permit: OwnedSemaphorePermit) -> Self {
+        self.permits.push(permit);
+        self
+    }
+
+    /// The same answer, which fails at `at` unless it has ended. The earliest
+    /// deadline counts. What is at hand is delivered even when late.
+    pub fn with_deadline(mut self, at: Instant) -> Self {
+        let at = self.deadline.map_or(at, |earlier| earlier.at.min(at));
+        self.deadline = Some(Deadline { at, timer: None });
+        self
+    }
+
+    /// The same answer, with one more that learns how it ends.
+    pub fn with_guard(mut self, guard: OutcomeGuard) -> Self {
+        self.guards.push(guard);
+        self
+    }
+
+    /// Reads it to its end.
+    ///
+    /// # Errors
+    ///
+    /// The stream's own error; [`ErrorKind::Internal`] when it ended without a
+    /// result, which is a fault of what served it.
+    pub async fn finish(mut self) -> Result<Answer, InferenceError> {
+        let mut output = None;
+        while let Some(event) = self.next().await {
+            match event? {
+                Event::Embeddings(vectors) => output = Some(Output::Embeddings(vectors)),
+                Event::Outputs(tensors) => output = Some(Output::Tensors(tensors)),
+                Event::Usage(_) => {}
+            }
+        }
+        let output = output.ok_or_else(|| {
+            InferenceError::internal().with_log("an answer ended without a result")
+        })?;
+        Ok(Answer {
+            output,
+            usage: self.usage,
+            served: self.served.clone(),
+        })
+    }
+
+    fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Event, InferenceError>>> {
+        match &mut self.events {
+            Events::Ready(output, usage) => {
+                let output = output.take().map(Event::from);
+                Poll::Ready(output.or_else(|| usage.take().map(Event::Usage)).map(Ok))
+            }
+            Events::Flowing(events) => {
+                if let Some(deadline) = &mut self.deadline
+                    && deadline.has_passed(cx)
+                {
+                    return Poll::Ready(Some(Err(InferenceError::deadline_exceeded())));
+                }
+                events.poll_next_unpin(cx)
+            }
+            Events::Ended => Poll::Ready(None),
+        }
+    }
+
+    fn end(&mut self, ending: Ending) {
+        self.events = Events::Ended;
+        self.deadline = None;
+        self.permits.clear();
+        self.guards.fire(ending);
+    }
+}
+
+impl Stream for InferenceStream {
+    type Item = Result<Event, InferenceError>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let polled = self.poll_event(cx);
+        match &polled {
+            Poll::Pending => {}
+            Poll::Ready(None) => {
+                let usage = self.usage;
+                self.end(Ending::Completed(usage));
+            }
+            Poll::Ready(Some(Err(error))) => self.end(Ending::Failed(error.kind())),
+            Poll::Ready(Some(Ok(Event::Usage(usage)))) => self.usage = *usage,
+            Poll::Ready(Some(Ok(Event::Embeddings(_) | Event::Outputs(_)))) => {}
+        }
+        polled
+    }
+}
+
+impl FusedStream for InferenceStream {
+    fn is_terminated(&self) -> bool {
+        matches!(self.events, Events::Ended)
+    }
+}
+
+impl fmt::Debug for InferenceStream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("InferenceStream")
+            .field("served", &self.served)
+            .field("ended", &self.is_terminated())
+            .finish_non_exhaustive()
+    }
+}
+
+/// When the stream fails. The timer is made at the first wait.
+struct Deadline {
+    at: Instant,
+    timer: Option<Pin<Box<Sleep>>>,
+}
+
+impl Deadline {
+    fn has_passed(&mut self, cx: &mut Context<'_>) -> bool {
+        let at = self.at;
+        let timer = self
+            .timer
+            .get_or_insert_with(|| Box::pin(tokio::time::sleep_until(at)));
+        timer.as_mut().poll(cx).is_ready()
+    }
+}
+
+#[cfg(test)]
+mod tests;
