@@ -16,7 +16,7 @@ use smallvec::SmallVec;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, Sleep};
 
-use crate::error::{ErrorKind, InferenceError};
+use crate::error::InferenceError;
 use crate::stream::outcome::Guards;
 use crate::tensor::Tensor;
 
@@ -179,7 +179,7 @@ impl InferenceStream {
     ///
     /// # Errors
     ///
-    /// The stream's own error; [`ErrorKind::Internal`] when it ended without a
+    /// The stream's own error; [`Internal`](crate::ErrorKind::Internal) when it ended without a
     /// result, which is a fault of what served it.
     pub async fn finish(mut self) -> Result<Answer, InferenceError> {
         let mut output = None;
