@@ -1,0 +1,3 @@
+//! The agent's main: a story, told when the parts are here.
+
+fn main() {}
