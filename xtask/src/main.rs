@@ -1,7 +1,8 @@
-//! `cargo xtask VERB`: everything that people and machines run on this repository beyond plain cargo.
+//! `cargo xtask VERB`: everything that people and machines run on this repository beyond plain
+//! cargo.
 //!
-//! It only starts other programs and reads the sources. No part of the product depends on it, and it depends on
-//! none, so that it builds in seconds on a fresh clone.
+//! It only starts other programs and reads the sources. No part of the product depends on it, and it
+//! depends on none, so that it builds in seconds on a fresh clone.
 
 #![forbid(unsafe_code)]
 #![expect(
@@ -10,9 +11,12 @@
     reason = "this program talks to a person at a terminal"
 )]
 
+mod generate;
 mod repository;
 mod setup;
 mod shell;
+mod test;
+mod tidy;
 
 use std::process::ExitCode;
 
@@ -20,18 +24,26 @@ use clap::Parser;
 
 #[derive(Debug, Parser)]
 #[command(
-    name = "cargo xtask",
     bin_name = "cargo xtask",
     about = "What is run on this repository beyond plain cargo"
 )]
 enum Verb {
     /// Fetch and make what the other verbs need, under target/setup
     Setup(setup::Arguments),
+    /// Write anew what is generated from the .proto files
+    Gen,
+    /// Check the rules of the house: who may know whom, sizes, words
+    Tidy,
+    /// Set up, then check and test everything
+    Test(test::Arguments),
 }
 
 fn main() -> ExitCode {
     let done = match Verb::parse() {
         Verb::Setup(arguments) => setup::run(&arguments),
+        Verb::Gen => generate::run(),
+        Verb::Tidy => tidy::run(),
+        Verb::Test(arguments) => test::run(&arguments),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

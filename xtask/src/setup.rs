@@ -14,6 +14,7 @@ use std::time::Instant;
 use anyhow::{Context, Result};
 
 use crate::repository;
+pub(crate) use python::Choice as PythonChoice;
 
 /// What to set up, and with which Python.
 #[derive(Debug, Clone, clap::Args)]
@@ -23,6 +24,13 @@ pub(crate) struct Arguments {
     purpose: Purpose,
     #[command(flatten)]
     python: python::Choice,
+}
+
+impl Arguments {
+    /// The set-up for a purpose, with the Python that was chosen for it.
+    pub(crate) fn new(purpose: Purpose, python: python::Choice) -> Self {
+        Self { purpose, python }
+    }
 }
 
 /// Who needs the set-up.

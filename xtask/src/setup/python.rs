@@ -131,16 +131,18 @@ impl Environment {
 
     /// `pip VERB` of this environment, with its progress where a person can see it.
     pub(crate) fn pip(&self, verb: &str) -> Command {
-        shell::command(
-            self.program(),
-            [
-                "-m",
-                "pip",
-                "--disable-pip-version-check",
-                "--no-input",
-                verb,
-            ],
-        )
+        let options = [
+            "-m",
+            "pip",
+            "--disable-pip-version-check",
+            "--no-input",
+            verb,
+        ];
+        let mut pip = shell::command(self.program(), options);
+        if !std::io::stdout().is_terminal() {
+            pip.arg("--quiet");
+        }
+        pip
     }
 
     fn program(&self) -> PathBuf {
