@@ -1,0 +1,187 @@
+//! What agent and gateway say to each other, in the agent's own words.
+//!
+//! Plain values, already checked: `decode` makes those that come in, `encode` takes those that go
+//! out. Nothing here holds content of requests.
+
+use std::time::Duration;
+
+use crate::inventory::{Inventory, InventoryDelta};
+
+/// One message with its place in the stream, counted from 1.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Numbered {
+    /// Its place.
+    pub sequence: u64,
+    /// What is said.
+    pub message: ToGateway,
+}
+
+/// What an agent says.
+#[derive(Clone, Debug, PartialEq)]
+pub enum ToGateway {
+    /// Who it is; the first message.
+    Hello(Hello),
+    /// Everything about this laptop.
+    State(Box<Inventory>),
+    /// What changed since the message before.
+    Delta(Box<InventoryDelta>),
+    /// It is still there.
+    Heartbeat(Heartbeat),
+    /// An offer is not taken; what was in use stays in use.
+    Nack {
+        /// Names the offer.
+        nonce: u64,
+        /// Why not.
+        reason: String,
+    },
+    /// It leaves on purpose.
+    Goodbye {
+        /// Why.
+        reason: String,
+    },
+}
+
+/// Who an agent is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Hello {
+    /// The laptop.
+    pub device_id: String,
+    /// The agent's version.
+    pub agent_version: String,
+    /// Taken anew at each start.
+    pub boot_id: String,
+}
+
+/// A sign of life, which also measures the round trip.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Heartbeat {
+    /// Names it.
+    pub id: u64,
+    /// The gateway's last heartbeat, and how long ago it arrived.
+    pub answers: Option<(u64, Duration)>,
+}
+
+/// What a gateway says.
+#[derive(Clone, Debug, PartialEq)]
+pub enum FromGateway {
+    /// The stream is accepted.
+    Welcome(Welcome),
+    /// A policy, model assignment or setting, to be taken or refused.
+    Offer(Offer),
+    /// What it can serve, for how much and how fast.
+    Hints(Hints),
+    /// It is still there.
+    Heartbeat(GatewayHeartbeat),
+    /// It missed something: the whole state, please.
+    ResendState,
+    /// Come back within this window.
+    Backoff(Window),
+    /// Move to another gateway within this time.
+    Drain(Duration),
+    /// This stream will not be served; final without a window.
+    Refused {
+        /// Why.
+        reason: String,
+        /// When to come back.
+        retry: Option<Window>,
+    },
+    /// Something that this agent did not say it can handle; ignored.
+    Unasked(&'static str),
+}
+
+/// How a gateway accepts a stream.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Welcome {
+    /// The gateway.
+    pub gateway_id: String,
+    /// Its version.
+    pub gateway_version: String,
+    /// The protocol version to speak.
+    pub protocol: u32,
+    /// How often each side says that it is there.
+    pub heartbeat_interval: Duration,
+}
+
+/// A resource that the gateway would like this agent to apply.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Offer {
+    /// Names it, on this stream.
+    pub nonce: u64,
+    /// What kind of resource it is.
+    pub kind: &'static str,
+}
+
+/// A gateway's sign of life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct GatewayHeartbeat {
+    /// Names it.
+    pub id: u64,
+    /// The agent's heartbeat that it answers, and how long the gateway held that.
+    pub answers: Option<(u64, Duration)>,
+}
+
+/// When to come back: a time drawn from between these.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Window {
+    /// Not before.
+    pub at_least: Duration,
+    /// Not after.
+    pub at_most: Duration,
+    /// Why.
+    pub reason: String,
+}
+
+/// What the gateway can serve. The last one wins; without another it expires.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Hints {
+    /// How long to believe them.
+    pub time_to_live: Duration,
+    /// One for each model and site.
+    pub backends: Vec<BackendHint>,
+}
+
+/// One model that a site can serve.
+#[derive(Clone, Debug, PartialEq)]
+pub struct BackendHint {
+    /// Where.
+    pub site: Site,
+    /// The model.
+    pub model: String,
+    /// What it does.
+    pub task: ModelTask,
+    /// The build of it.
+    pub variant: String,
+    /// What runs it.
+    pub provider: String,
+    /// Nothing when unknown.
+    pub usd_per_million_tokens: Option<f64>,
+    /// Seconds at the site, without the network, for every request.
+    pub fixed_seconds: f64,
+    /// Seconds at the site for each token more.
+    pub per_token_seconds: f64,
+    /// How often its answer is wrong, 0 to 1.
+    pub error_probability: f64,
+    /// Why it cannot serve now.
+    pub unavailable: Option<String>,
+}
+
+pub use crate::inventory::ModelTask;
+
+/// A place beyond this laptop where work can run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Site {
+    /// Its name.
+    pub name: String,
+    /// Whose it is.
+    pub boundary: SiteBoundary,
+}
+
+/// Whose a site is. There is no third: nothing that a gateway says can make a place beyond the
+/// laptop count as the laptop.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SiteBoundary {
+    /// The laptop's owner runs it.
+    Private,
+    /// Anybody.
+    Cloud,
+}
