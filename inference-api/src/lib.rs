@@ -8,15 +8,27 @@
 //! answers it, until that stream ends.
 #![forbid(unsafe_code)]
 
+mod body;
 mod boundary;
 mod catalog;
 mod context;
+mod door;
 mod error;
+mod front;
+mod headers;
+mod json;
 mod layer;
+mod limits;
+pub mod oip;
+pub mod openai;
+mod refusal;
 mod request;
+mod serve;
 mod service;
 mod stream;
 mod tensor;
+#[cfg(test)]
+mod testing;
 
 pub use request::{
     EmbeddingInput, EmbeddingTask, InferTask, InferenceRequest, ModelName, ModelSelector,
@@ -39,3 +51,10 @@ pub use layer::{Admission, AdmissionLayer, AdmissionLimits, Deadline, DeadlineLa
 pub use error::{ErrorKind, InferenceError};
 
 pub use catalog::{Catalog, EmbeddingShape, ModelCard, ServerInfo, TensorSpec};
+
+pub use front::Front;
+pub use limits::Limits;
+pub use refusal::Protocol;
+
+pub use door::{Door, Hosts, Peer, Token};
+pub use serve::{Drained, Listener, serve};

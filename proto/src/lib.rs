@@ -9,8 +9,9 @@
 /// The Open Inference Protocol, version 2.
 #[allow(
     clippy::all,
-    clippy::wildcard_enum_match_arm,
     clippy::allow_attributes_without_reason,
+    clippy::too_many_lines,
+    clippy::wildcard_enum_match_arm,
     missing_debug_implementations,
     missing_docs,
     unused_qualifications,
@@ -23,8 +24,9 @@ pub mod inference {
 /// Tideline's own protocols.
 #[allow(
     clippy::all,
-    clippy::wildcard_enum_match_arm,
     clippy::allow_attributes_without_reason,
+    clippy::too_many_lines,
+    clippy::wildcard_enum_match_arm,
     missing_debug_implementations,
     missing_docs,
     unused_qualifications,

@@ -1,5 +1,6 @@
 //! Proves that `src/gen/` is what the `.proto` files say. Run with
 //! `UPDATE_GENERATED=1` it writes `src/gen/` instead.
+#![expect(clippy::unwrap_used, reason = "a test")]
 
 use std::collections::BTreeMap;
 use std::fs;

@@ -1,0 +1,45 @@
+//! OpenAI's HTTP API under `/v1`: embeddings and the list of models.
+//!
+//! Every answer, also one about an unknown address or method, has OpenAI's
+//! shapes. What would change the result and is not done here is refused by
+//! name; what changes nothing is let pass.
+
+use axum::Router;
+use axum::extract::Request;
+use axum::response::Response;
+use axum::routing::{get, post};
+
+use crate::error::InferenceError;
+use crate::front::Front;
+use crate::refusal::{self, Protocol};
+
+mod embeddings;
+mod models;
+
+/// The routes of `/v1`, to be merged into a program's own.
+pub fn router(front: Front) -> Router {
+    let v1 = Router::new()
+        .route("/embeddings", post(embeddings::create))
+        .route("/models", get(models::list))
+        .route("/models/{*id}", get(models::one))
+        .fallback(unknown_address)
+        .method_not_allowed_fallback(wrong_method)
+        .with_state(front);
+    Router::new().nest("/v1", v1)
+}
+
+/// The answer to a request, whether it went well or not.
+fn respond(result: Result<Response, InferenceError>) -> Response {
+    result.unwrap_or_else(|error| Protocol::OpenAi.refuse(&error))
+}
+
+async fn unknown_address(request: Request) -> Response {
+    respond(Err(refusal::unknown_address(&request)))
+}
+
+async fn wrong_method(request: Request) -> Response {
+    respond(Err(refusal::wrong_method(&request)))
+}
+
+#[cfg(test)]
+mod tests;
