@@ -1,0 +1,47 @@
+//! The decision: facts and candidates in, a placement with its reasons out.
+//!
+//! Pure: no I/O, no clock, no randomness, nothing asynchronous, and no order that differs from one
+//! run to the next. The same question always gives the same decision.
+//!
+//! Its one invariant: nothing widens. The boundary of a decision is the smallest of all that apply,
+//! what is missing or failed counts as the narrowest, and the permit to let content leave can be had
+//! from a decision alone.
+#![forbid(unsafe_code)]
+
+mod boundary;
+mod candidate;
+mod compile;
+mod decision;
+mod diagnostics;
+mod document;
+mod estimate;
+mod explain;
+mod facts;
+mod mode;
+mod permit;
+mod policy;
+mod program;
+mod replay;
+mod score;
+mod units;
+
+pub use policy::{NotADigest, Policy, PolicyHash, Question, Settled};
+
+pub use boundary::{Boundary, UnknownBoundary};
+pub use facts::{
+    DeviceFacts, FIELDS, Facts, Field, FleetFacts, Label, NetworkFacts, RequestFacts, SignalName,
+    SlowFacts, UserFacts,
+};
+pub use mode::Mode;
+
+pub use candidate::{Availability, Candidate, PlacementKind, Prediction, Site};
+pub use estimate::{Expected, LatencyEstimator};
+pub use units::{NotAnAmount, Probability, Seconds, Tokens, Usd, WattHours};
+
+pub use decision::{Cause, Decision, MatchedRule, Nothing, Row, Verdict};
+pub use explain::explain;
+pub use permit::EgressPermit;
+pub use replay::Record;
+pub use score::Score;
+
+pub use diagnostics::{Diagnostic, Diagnostics};
