@@ -3,6 +3,7 @@
 //! The only place where errors of requests are logged.
 
 use axum::body::Body;
+use axum::extract::rejection::PathRejection;
 use axum::extract::{OriginalUri, Request};
 use axum::response::Response;
 use bytes::Bytes;
@@ -65,6 +66,11 @@ pub(crate) fn unknown_address(request: &Request) -> InferenceError {
 pub(crate) fn wrong_method(request: &Request) -> InferenceError {
     let message = format!("another method is expected than {}", address(request));
     InferenceError::new(ErrorKind::MethodNotAllowed, message)
+}
+
+/// The error for an address whose parts cannot be read.
+pub(crate) fn unreadable_address(rejection: &PathRejection) -> InferenceError {
+    InferenceError::invalid("the address is not percent-encoded UTF-8").with_log(rejection)
 }
 
 /// Method and path as the caller sent them, cut to a line.

@@ -47,9 +47,7 @@ pub(crate) async fn answer(request: InferenceRequest) -> Result<InferenceStream,
     served.provider = Some("CPUExecutionProvider".to_owned());
     served.explanation = Some(explanation());
     let output = match request.task {
-        Task::Embedding(task) => {
-            Output::Embeddings(task.inputs.iter().map(|input| vector(input)).collect())
-        }
+        Task::Embedding(task) => Output::Embeddings(task.inputs.iter().map(vector).collect()),
         Task::Infer(task) => {
             let wanted =
                 |name: &str| task.outputs.is_empty() || task.outputs.iter().any(|o| o == name);

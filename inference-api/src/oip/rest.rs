@@ -51,12 +51,8 @@ struct Target {
 type TargetPath = Result<Path<Target>, PathRejection>;
 
 fn target(path: TargetPath) -> Result<Target, InferenceError> {
-    match path {
-        Ok(Path(target)) => Ok(target),
-        Err(rejection) => Err(InferenceError::invalid("the address cannot be read")
-            .with_log(rejection)
-            .with_param("model_name")),
-    }
+    let target = path.map(|Path(target)| target);
+    target.map_err(|rejection| refusal::unreadable_address(&rejection))
 }
 
 async fn server(State(front): State<Front>) -> Response {

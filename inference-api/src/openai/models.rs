@@ -1,6 +1,7 @@
 //! `GET /v1/models` and `GET /v1/models/{id}`: the catalogue as OpenAI lists
 //! it.
 
+use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use axum::response::Response;
 use http::StatusCode;
@@ -10,7 +11,7 @@ use super::respond;
 use crate::catalog::ModelCard;
 use crate::error::InferenceError;
 use crate::front::Front;
-use crate::refusal::with_json;
+use crate::refusal::{self, with_json};
 
 #[derive(Serialize)]
 struct List<'a> {
@@ -46,11 +47,20 @@ pub(super) async fn list(State(front): State<Front>) -> Response {
     with_json(StatusCode::OK, serde_json::to_vec(&list))
 }
 
-pub(super) async fn one(State(front): State<Front>, Path(id): Path<String>) -> Response {
+pub(super) async fn one(
+    State(front): State<Front>,
+    path: Result<Path<String>, PathRejection>,
+) -> Response {
+    respond(describe(&front, path))
+}
+
+fn describe(
+    front: &Front,
+    path: Result<Path<String>, PathRejection>,
+) -> Result<Response, InferenceError> {
+    let Path(id) = path.map_err(|rejection| refusal::unreadable_address(&rejection))?;
     let card = front.catalog.model(&id);
-    let card = card.ok_or_else(|| InferenceError::model_not_found(&id));
-    respond(card.map(|card| {
-        let body = serde_json::to_vec(&Model::from(&*card));
-        with_json(StatusCode::OK, body)
-    }))
+    let card = card.ok_or_else(|| InferenceError::model_not_found(&id))?;
+    let body = serde_json::to_vec(&Model::from(&*card));
+    Ok(with_json(StatusCode::OK, body))
 }
