@@ -11,11 +11,16 @@
     reason = "this program talks to a person at a terminal"
 )]
 
+mod bench;
 mod generate;
+mod http;
+mod program;
 mod repository;
 mod setup;
 mod shell;
+mod terminal;
 mod test;
+mod tideline;
 mod tidy;
 
 use std::process::ExitCode;
@@ -36,6 +41,8 @@ enum Verb {
     Tidy,
     /// Set up, then check and test everything
     Test(test::Arguments),
+    /// Measure Tideline beside its peers
+    Bench(bench::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -44,6 +51,7 @@ fn main() -> ExitCode {
         Verb::Gen => generate::run(),
         Verb::Tidy => tidy::run(),
         Verb::Test(arguments) => test::run(&arguments),
+        Verb::Bench(arguments) => bench::run(&arguments),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

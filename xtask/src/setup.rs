@@ -15,6 +15,7 @@ use anyhow::{Context, Result};
 
 use crate::repository;
 pub(crate) use python::Choice as PythonChoice;
+pub(crate) use step::remove;
 
 /// What to set up, and with which Python.
 #[derive(Debug, Clone, clap::Args)]

@@ -67,8 +67,12 @@ impl Step<'_> {
     ///
     /// What `work` returns, and failures to write below `target/setup`.
     pub(crate) fn once(&self, work: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
-        let folder = repository::setup().join(self.folder);
-        let stamp = self.stamp();
+        self.once_below(&repository::setup(), work)
+    }
+
+    fn once_below(&self, base: &Path, work: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
+        let folder = base.join(self.folder);
+        let stamp = self.stamp(base);
         if folder.exists() && fs::read_to_string(&stamp).is_ok_and(|written| written == self.key.0)
         {
             return Ok(());
@@ -105,7 +109,7 @@ impl Step<'_> {
         Ok(())
     }
 
-    fn stamp(&self) -> PathBuf {
+    fn stamp(&self, base: &Path) -> PathBuf {
         let name: String = self
             .name
             .chars()
@@ -118,7 +122,7 @@ impl Step<'_> {
             })
             .collect();
         match self.how {
-            Folder::Whole => repository::setup().join("stamps").join(name),
+            Folder::Whole => base.join("stamps").join(name),
             // Gone together with the environment.
             Folder::InPlace => repository::setup()
                 .join(self.folder)
@@ -150,3 +154,6 @@ fn size(folder: &Path) -> u64 {
     };
     entries.flatten().map(of).sum()
 }
+
+#[cfg(test)]
+mod tests;

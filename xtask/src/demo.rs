@@ -1,0 +1,121 @@
+//! `cargo xtask demo`: a gateway and an agent on this machine, and real texts through them.
+//!
+//! It uses what any app and any operator use: the agent's public API, and the `tideline` command
+//! line for the gateway's side of the story. It believes neither alone.
+
+mod api;
+mod fleet;
+mod gateway;
+mod program;
+mod summary;
+mod table;
+mod texts;
+
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+
+use crate::setup::{self, Purpose, PythonChoice};
+use crate::shell;
+use crate::terminal::{Colour, Style, Terminal};
+use api::Api;
+use fleet::Fleet;
+use gateway::Witness;
+use program::{Event, Events};
+use summary::Exchange;
+use table::Table;
+
+/// How the demo runs.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Arguments {
+    /// End when all texts are through, rather than waiting for Ctrl-C
+    #[arg(long)]
+    once: bool,
+    /// How many texts to send; past the last one it begins again
+    #[arg(long, value_name = "N")]
+    requests: Option<usize>,
+    #[command(flatten)]
+    colour: Colour,
+    #[command(flatten)]
+    python: PythonChoice,
+}
+
+/// Sets up, builds, starts, sends, sums up, and waits.
+///
+/// # Errors
+///
+/// When anything did not go as it should; the message names it.
+pub(crate) fn run(arguments: &Arguments) -> Result<()> {
+    setup::run(&setup::Arguments::new(Purpose::Demo, arguments.python.clone()))?;
+    build()?;
+    let terminal = Terminal::of(&arguments.colour);
+    let events = Events::listen()?;
+    let fleet = Fleet::start(&events)?;
+
+    let exchanges = send(&fleet, &terminal, arguments.requests, &events)?;
+    let witness = Witness::ask(&fleet, exchanges.len(), &events)?;
+    summary::print(&terminal, &exchanges, &witness);
+    let complaints = summary::complaints(&exchanges, &witness);
+
+    let mut ended = Ok(());
+    if !arguments.once {
+        invite(&fleet, &terminal, &exchanges);
+        ended = match events.wait() {
+            Event::Interrupted => Ok(()),
+            event @ Event::Ended(..) => Err(event.unexpected()),
+        };
+    }
+    fleet.stop(&events)?;
+    ended?;
+    if !complaints.is_empty() {
+        bail!("this did not go well:\n  {}", complaints.join("\n  "));
+    }
+    Ok(())
+}
+
+/// Builds the three programs as users get them.
+fn build() -> Result<()> {
+    let packages = ["edge-agent", "cloud-gateway", "tideline-cli"];
+    let chosen = packages.iter().flat_map(|package| ["--package", package]);
+    shell::run(&mut shell::command("cargo", ["build", "--release", "--bins"].into_iter().chain(chosen)))
+}
+
+/// Sends the texts one after the other and prints each decision as it falls.
+fn send(
+    fleet: &Fleet,
+    terminal: &Terminal,
+    count: Option<usize>,
+    events: &Events,
+) -> Result<Vec<Exchange>> {
+    let api = Api::new(&fleet.agent_url(), fleet.token());
+    let known = texts::read()?.len();
+    let samples = std::iter::repeat_with(texts::read).flatten().flatten();
+    let table = Table::new(*terminal);
+    println!();
+    table.head();
+    let mut exchanges = Vec::new();
+    for (index, sample) in samples.take(count.unwrap_or(known)).enumerate() {
+        if let Some(event) = events.next(Duration::ZERO) {
+            return Err(event.unexpected());
+        }
+        let answer = api.embed(&sample).with_context(|| format!("text {}", index + 1))?;
+        table.row(index + 1, &sample, &answer);
+        exchanges.push(Exchange { sample, answer });
+    }
+    Ok(exchanges)
+}
+
+/// Where everything is, and three commands to try.
+fn invite(fleet: &Fleet, terminal: &Terminal, exchanges: &[Exchange]) {
+    let title = |text: &str| println!("\n{}", terminal.paint(Style::Strong, text));
+    title("Running");
+    for (what, place) in fleet.places() {
+        println!("  {what:<18} {place}");
+    }
+    title("Try it");
+    let mut ids = exchanges.iter().rev().filter_map(|exchange| exchange.answer.decision_id.as_ref());
+    for command in fleet.commands(ids.next().map_or("DECISION_ID", String::as_str)) {
+        println!("\n{command}");
+    }
+    println!("\n{}", terminal.paint(Style::Faint, "Ctrl-C ends it."));
+}

@@ -1,0 +1,110 @@
+//! The agent's public API, as any app uses it: a request goes in, an embedding and the headers that
+//! tell of its placement come out.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result};
+use serde_json::{Value, json};
+use ureq::http::HeaderMap;
+
+use super::texts::Sample;
+
+/// The agent, and the token that it wants.
+#[derive(Debug)]
+pub(crate) struct Api {
+    http: ureq::Agent,
+    base: String,
+    token: String,
+}
+
+/// What came back, as far as the demo shows it. No content.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    /// The HTTP status.
+    pub status: u16,
+    /// The error's code and message, where there was an error.
+    pub error: Option<(String, String)>,
+    /// From the first byte sent to the last one received.
+    pub latency: Duration,
+    /// `x-tideline-placement`, where anything was placed.
+    pub placement: Option<String>,
+    /// What served, and on what: `model`, `provider`.
+    pub served: Option<String>,
+    /// `x-tideline-reason`.
+    pub reason: String,
+    /// `x-tideline-decision-id`.
+    pub decision_id: Option<String>,
+    /// `x-tideline-cost-usd`; `None` when unknown.
+    pub cost_usd: Option<f64>,
+    /// Of `x-tideline-debug`: the kinds of sensitive data that the agent found.
+    pub labels: Vec<String>,
+    /// Of `x-tideline-debug`: the latency that was predicted for the chosen candidate.
+    pub predicted: Option<Duration>,
+    /// Of `x-tideline-debug`: what the cheapest candidate in the cloud would have cost.
+    pub cloud_usd: Option<f64>,
+}
+
+impl Api {
+    /// The agent at this address.
+    pub(crate) fn new(base: &str, token: &str) -> Self {
+        Self { http: client(), base: base.to_owned(), token: token.to_owned() }
+    }
+
+    /// Asks for the embedding of a sample's text.
+    ///
+    /// # Errors
+    ///
+    /// When there was no answer at all.
+    pub(crate) fn embed(&self, sample: &Sample) -> Result<Answer> {
+        let body = json!({ "model": "minilm", "input": sample.text }).to_string();
+        let mut request = self
+            .http
+            .post(format!("{}/v1/embeddings", self.base))
+            .header("authorization", format!("Bearer {}", self.token))
+            .header("content-type", "application/json")
+            .header("x-tideline-app", &sample.app)
+            .header("x-tideline-debug", "true");
+        if let Some(mode) = &sample.mode {
+            request = request.header("x-tideline-mode", mode);
+        }
+        let begun = Instant::now();
+        let mut response = request.send(body).context("the agent did not answer")?;
+        let body = response.body_mut().read_to_string().context("the agent's answer broke off")?;
+        let latency = begun.elapsed();
+        let body: Value = serde_json::from_str(&body).context("the agent's answer is not JSON")?;
+        Ok(read(response.status().as_u16(), response.headers(), &body, latency))
+    }
+}
+
+/// A client with its limits; an error status is an answer like any other.
+pub(crate) fn client() -> ureq::Agent {
+    ureq::Agent::config_builder()
+        .http_status_as_error(false)
+        .timeout_global(Some(Duration::from_secs(30)))
+        .build()
+        .new_agent()
+}
+
+fn read(status: u16, headers: &HeaderMap, body: &Value, latency: Duration) -> Answer {
+    let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+    let owned = |name: &str| header(name).map(str::to_owned);
+    let debug = header("x-tideline-debug").and_then(|text| serde_json::from_str(text).ok());
+    let decision = debug.unwrap_or(Value::Null);
+    let error = body["error"].is_object().then(|| {
+        let text = |name: &str| body["error"][name].as_str().unwrap_or_default().to_owned();
+        (text("code"), text("message"))
+    });
+    Answer {
+        status,
+        error,
+        latency,
+        placement: owned("x-tideline-placement"),
+        served: owned("x-tideline-provider"),
+        reason: owned("x-tideline-reason").unwrap_or_default(),
+        decision_id: owned("x-tideline-decision-id"),
+        cost_usd: header("x-tideline-cost-usd").and_then(|text| text.parse().ok()),
+        labels: labels(&decision),
+        predicted: predicted(&decision),
+        cloud_usd: cloud_usd(&decision),
+    }
+}
