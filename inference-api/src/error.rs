@@ -82,7 +82,7 @@ impl InferenceError {
     pub fn model_not_found(name: &str) -> Self {
         Self::new(
             ErrorKind::ModelNotFound,
-            format!("the model `{name}` does not exist"),
+            format!("the model `{}` does not exist", shown(name)),
         )
         .with_param("model")
     }
@@ -153,6 +153,13 @@ impl InferenceError {
     pub fn explanation(&self) -> Option<&Explanation> {
         self.0.explanation.as_ref()
     }
+}
+
+/// A caller's own name for something, as far as an error quotes it: visible
+/// ASCII, and no more than fits a line or a header.
+pub(crate) fn shown(name: &str) -> String {
+    let visible = |c: &char| c.is_ascii_graphic();
+    name.chars().filter(visible).take(128).collect()
 }
 
 impl fmt::Display for InferenceError {

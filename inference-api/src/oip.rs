@@ -9,10 +9,9 @@ use std::sync::Arc;
 
 use axum::Router;
 use bytes::Bytes;
-use tideline_proto::inference::grpc_inference_service_server::GrpcInferenceServiceServer;
 
 use crate::catalog::ModelCard;
-use crate::error::{ErrorKind, InferenceError};
+use crate::error::{ErrorKind, InferenceError, shown};
 use crate::front::Front;
 use crate::request::{ModelName, ModelSelector};
 use crate::stream::Output;
@@ -23,7 +22,7 @@ mod grpc;
 mod parameters;
 mod rest;
 
-pub use grpc::GrpcFront;
+pub use grpc::GrpcServer;
 
 /// Extensions of the protocol that the server tells of.
 const EXTENSIONS: [&str; 1] = ["binary_tensor_data"];
@@ -35,11 +34,8 @@ pub fn rest(front: Front) -> Router {
 
 /// The gRPC service, to be added to a program's `tonic::service::Routes`.
 #[must_use]
-pub fn grpc(front: Front) -> GrpcInferenceServiceServer<GrpcFront> {
-    let most = front.limits.max_tensor_bytes;
-    GrpcInferenceServiceServer::new(GrpcFront::new(front))
-        .max_decoding_message_size(most)
-        .max_encoding_message_size(most)
+pub fn grpc(front: Front) -> GrpcServer {
+    GrpcServer::new(front)
 }
 
 /// The model of that name and, unless `version` is empty, that version.
@@ -49,7 +45,7 @@ fn find(front: &Front, name: &str, version: &str) -> Result<Arc<ModelCard>, Infe
     if version.is_empty() || card.versions.iter().any(|known| known == version) {
         return Ok(card);
     }
-    let known = card.versions.join(", ");
+    let (version, known) = (shown(version), card.versions.join(", "));
     let message = format!("the model `{name}` has no version `{version}`; it has: {known}");
     Err(InferenceError::new(ErrorKind::ModelNotFound, message).with_param("model_version"))
 }
@@ -108,11 +104,10 @@ fn tensor(
         .map_err(|problem| about(&name, &problem.to_string()))
 }
 
-/// What is wrong with an input. Of its name no more is told than fits a line.
+/// What is wrong with an input.
 fn about(input: &str, problem: &str) -> InferenceError {
-    let visible = |c: &char| c.is_ascii_graphic();
-    let name: String = input.chars().filter(visible).take(64).collect();
-    InferenceError::invalid(format!("input `{name}`: {problem}")).with_param("inputs")
+    let input = shown(input);
+    InferenceError::invalid(format!("input `{input}`: {problem}")).with_param("inputs")
 }
 
 /// The tensors of an answer.

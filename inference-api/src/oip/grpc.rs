@@ -25,15 +25,16 @@ use crate::request::{InferTask, InferenceRequest, Task};
 use crate::stream::Answer;
 use crate::tensor::{DataType, Tensor};
 
+mod codec;
+mod server;
+
+pub use server::GrpcServer;
+
 /// A [`Front`] that speaks gRPC.
 #[derive(Clone, Debug)]
-pub struct GrpcFront(Front);
+struct GrpcFront(Front);
 
 impl GrpcFront {
-    pub(super) fn new(front: Front) -> Self {
-        Self(front)
-    }
-
     async fn infer(
         &self,
         request: Request<proto::ModelInferRequest>,

@@ -9,7 +9,7 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::values;
-use crate::error::InferenceError;
+use crate::error::{InferenceError, shown};
 use crate::front::Front;
 use crate::json;
 use crate::oip::{about, check_count, datatype, parameters, tensor};
@@ -150,14 +150,7 @@ fn explain(error: &serde_path_to_error::Error<serde_json::Error>) -> InferenceEr
     if !inner.is_data() {
         return json::malformed(inner);
     }
-    let visible = |c: &char| c.is_ascii_graphic();
-    let path: String = error
-        .path()
-        .to_string()
-        .chars()
-        .filter(visible)
-        .take(64)
-        .collect();
+    let path = shown(&error.path().to_string());
     let at = json::position(inner);
     let message = format!("the infer request is not as the protocol has it near `{path}`{at}");
     InferenceError::invalid(message)

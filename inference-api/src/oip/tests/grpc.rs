@@ -10,13 +10,13 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
 use tonic::transport::{Channel, Endpoint};
-use tonic::{Code, Request, Status};
+use tonic::{Code, Status};
 use tonic_types::StatusExt;
 
 use crate::limits::Limits;
 use crate::oip::grpc;
 use crate::serve::serve;
-use crate::testing::front_with;
+use crate::testing::{self, front, front_with};
 
 async fn client_with(limits: Limits) -> GrpcInferenceServiceClient<Channel> {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -179,6 +179,11 @@ async fn errors_have_standard_codes_and_details() {
     let decision = status.metadata().get("x-tideline-decision-id").unwrap();
     assert_eq!(decision, "01J00000000000000000000000");
     assert_eq!(refusal(call("")).await.code(), Code::InvalidArgument);
+    let mut endless = call(&"x".repeat(100_000));
+    endless.model_version = "9".repeat(100_000);
+    let status = refusal(endless).await;
+    assert_eq!(status.code(), Code::NotFound);
+    assert!(status.message().len() < 200);
     let mut versioned = call("identity");
     versioned.model_version = "9".to_owned();
     assert_eq!(refusal(versioned).await.code(), Code::NotFound);
@@ -216,18 +221,27 @@ async fn a_message_over_the_bound_is_refused() {
 }
 
 #[tokio::test]
-async fn garbage_is_refused_and_harms_no_one() {
-    let mut client = client().await;
-    let call = Request::new(proto::ModelReadyRequest {
-        name: "\u{0}".repeat(1000),
-        version: "%".repeat(1000),
-    });
-    assert!(!client.model_ready(call).await.unwrap().into_inner().ready);
-    assert!(
-        client
-            .server_live(proto::ServerLiveRequest {})
-            .await
-            .is_ok()
+async fn too_many_tensors_are_refused_before_they_are_read() {
+    let mut call = raw("INT8", &[0], &[]);
+    call.inputs = vec![call.inputs[0].clone(); 300];
+    let status = refusal(call).await;
+    assert_eq!(status.code(), Code::InvalidArgument);
+    let message = "more than 256 tensors, the most taken here";
+    assert_eq!(status.message(), message);
+}
+
+#[tokio::test]
+async fn garbage_is_an_invalid_argument_and_harms_no_one() {
+    let app = Routes::new(grpc(front())).into_axum_router();
+    let garbage = [[0, 0, 0, 0, 8].as_slice(), &[0xff; 8]].concat();
+    let request = http::Request::post("/inference.GRPCInferenceService/ModelInfer")
+        .header("content-type", "application/grpc")
+        .body(axum::body::Body::from(garbage));
+    let reply = testing::call(app, request.unwrap()).await;
+    assert_eq!(reply.header("grpc-status"), Some("3"));
+    assert_eq!(
+        reply.header("grpc-message"),
+        Some("the%20message%20is%20not%20a%20ModelInferRequest")
     );
 }
 

@@ -27,13 +27,12 @@ pub(super) struct Call {
 }
 
 /// Parameters of OpenAI's that change nothing about the vectors.
-const HARMLESS: [&str; 6] = [
+const HARMLESS: [&str; 5] = [
     "metadata",
     "prompt_cache_key",
     "safety_identifier",
     "service_tier",
     "store",
-    "timeout",
 ];
 
 /// Reads a call of at most `max_inputs` texts.
