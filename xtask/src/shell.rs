@@ -1,4 +1,5 @@
-//! Running other programs: one way to run one, one way to ask one, and the same words when it fails.
+//! Running other programs: one way to run one, one way to ask one, and the same words when it
+//! fails.
 
 use std::ffi::OsStr;
 use std::path::Path;

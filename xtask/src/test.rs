@@ -1,7 +1,7 @@
 //! `cargo xtask test`: sets up what the tests need, then runs every check there is.
 //!
-//! A check that fails does not keep the others from running: one run tells everything that is wrong.
-//! What is left out is named, with how to get it; under `CI` nothing is left out.
+//! A check that fails does not keep the others from running: one run tells everything that is
+//! wrong. What is left out is named, with how to get it; under `CI` nothing is left out.
 
 use std::process::Command;
 use std::time::{Duration, Instant};

@@ -76,7 +76,8 @@ pub(super) fn measure(turns: Turns, terminal: &Terminal, events: &Events) -> Res
     let (ours, theirs) = alternate(turns, &agent, &mut baseline, &folder, load)?;
     let of = |turns: &[Turn]| median(turns.iter().map(|turn| turn.rate));
     println!(
-        "   16 tokens, {CALLERS} callers   agent {:6.0}/s   onnxruntime, one by one {:6.0}/s   ratio {:.3}",
+        "   16 tokens, {CALLERS} callers   agent {:6.0}/s   onnxruntime {:6.0}/s, one by one   ratio \
+         {:.3}",
         of(&ours),
         of(&theirs),
         of(&ours) / of(&theirs)

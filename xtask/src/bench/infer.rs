@@ -1,5 +1,5 @@
-//! `cargo xtask bench infer`: one tensor through an identity model over the Open Inference Protocol,
-//! against servers that are made for it and against a server with nothing behind it.
+//! `cargo xtask bench infer`: one tensor through a model that echoes over the Open Inference
+//! Protocol, against servers that are made for it and against a server with nothing behind it.
 
 use std::ffi::OsString;
 use std::fs;
@@ -9,6 +9,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use serde_json::json;
 
 use super::load::{Turn, turn};
 use super::{Figure, Turns, median, title};
@@ -24,7 +25,7 @@ const ELEMENTS: u16 = 4096;
 /// How long a peer may take until it answers.
 const START: Duration = Duration::from_secs(60);
 
-/// Somebody who serves the identity model.
+/// Somebody who serves a model that echoes.
 #[derive(Debug)]
 struct Server {
     name: &'static str,
@@ -62,7 +63,7 @@ pub(super) fn measure(turns: Turns, terminal: &Terminal, events: &Events) -> Res
 
     title(
         terminal,
-        "infer: identity of 16 KiB over gRPC, 16 callers (medians of the turns)",
+        "infer: a tensor of 16 KiB there and back over gRPC, 16 callers (medians of the turns)",
     );
     let rate = |seen: &[Turn]| median(seen.iter().map(|turn| turn.rate));
     let row = |name: &str, seen: &[Turn]| {
@@ -95,7 +96,7 @@ pub(super) fn measure(turns: Turns, terminal: &Terminal, events: &Events) -> Res
 
 /// One turn of the load generator.
 fn load(server: SocketAddr, agent: Option<&Agent>, callers: u16, seconds: f64) -> Result<Turn> {
-    let mut words: Vec<OsString> = ["infer", "--model", "identity", "--input", "x"]
+    let mut words: Vec<OsString> = ["infer", "--model", "echo", "--input", "input"]
         .map(Into::into)
         .into();
     let mut option = |name: &str, value: OsString| words.extend([name.into(), value]);
@@ -110,10 +111,10 @@ fn load(server: SocketAddr, agent: Option<&Agent>, callers: u16, seconds: f64) -
 }
 
 fn agent(folder: &Path, events: &Events) -> Result<Agent> {
-    let identity = repository::setup().join("models/fixtures/identity");
+    let echo = repository::setup().join("models/fixtures/echo");
     let settings = AgentSettings {
         folder,
-        models: &[(identity, &[])],
+        models: &[(echo, &[])],
         policy: None,
         gateway: None,
     };
@@ -144,22 +145,21 @@ fn mlserver(folder: &Path, events: &Events) -> Result<Server> {
     let write = |path: &str, text: &str| {
         fs::write(home.join(path), text).with_context(|| format!("could not write {path}"))
     };
-    fs::create_dir_all(home.join("identity")).context("could not create a folder")?;
+    fs::create_dir_all(home.join("echo")).context("could not create a folder")?;
+    let settings = json!({
+        "host": "127.0.0.1",
+        "grpc_port": address.port(),
+        "http_port": http.port(),
+        "metrics_port": metrics.port(),
+        "parallel_workers": 0,
+    });
+    write("settings.json", &settings.to_string())?;
     write(
-        "settings.json",
-        &format!(
-            r#"{{"host": "127.0.0.1", "grpc_port": {}, "http_port": {}, "metrics_port": {}, "parallel_workers": 0}}"#,
-            address.port(),
-            http.port(),
-            metrics.port()
-        ),
+        "echo/model-settings.json",
+        r#"{"name": "echo", "implementation": "echo_model.Echo"}"#,
     )?;
-    write(
-        "identity/model-settings.json",
-        r#"{"name": "identity", "implementation": "identity.Identity"}"#,
-    )?;
-    let model = repository::root().join("tests/peers/mlserver/identity.py");
-    fs::copy(model, home.join("identity/identity.py")).context("could not copy the model")?;
+    let model = repository::root().join("tests/peers/mlserver/echo_model.py");
+    fs::copy(model, home.join("echo/echo_model.py")).context("could not copy the model")?;
     let mut command = Command::new(repository::setup().join("venv-mlserver/bin/mlserver"));
     command.args(["start", "."]).current_dir(&home);
     let program = Program::start("mlserver", command, &folder.join("mlserver.log"), events)?;
@@ -173,7 +173,7 @@ fn mlserver(folder: &Path, events: &Events) -> Result<Server> {
 
 fn pytriton(folder: &Path, events: &Events) -> Result<Server> {
     let (address, http) = (tideline::address(0)?, tideline::address(0)?);
-    let script = repository::root().join("tests/peers/pytriton_identity.py");
+    let script = repository::root().join("tests/peers/pytriton_echo.py");
     let mut command = Command::new(repository::setup().join("venv-pytriton/bin/python"));
     command
         .arg(script)

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use ureq::http::HeaderMap;
 
 use super::texts::Sample;
+use crate::http;
 
 /// The agent, and the token that it wants.
 #[derive(Debug)]
@@ -47,7 +48,7 @@ pub(crate) struct Answer {
 impl Api {
     /// The agent at this address.
     pub(crate) fn new(base: &str, token: &str) -> Self {
-        Self { http: client(), base: base.to_owned(), token: token.to_owned() }
+        Self { http: http::client(), base: base.to_owned(), token: token.to_owned() }
     }
 
     /// Asks for the embedding of a sample's text.
@@ -74,15 +75,6 @@ impl Api {
         let body: Value = serde_json::from_str(&body).context("the agent's answer is not JSON")?;
         Ok(read(response.status().as_u16(), response.headers(), &body, latency))
     }
-}
-
-/// A client with its limits; an error status is an answer like any other.
-pub(crate) fn client() -> ureq::Agent {
-    ureq::Agent::config_builder()
-        .http_status_as_error(false)
-        .timeout_global(Some(Duration::from_secs(30)))
-        .build()
-        .new_agent()
 }
 
 fn read(status: u16, headers: &HeaderMap, body: &Value, latency: Duration) -> Answer {

@@ -6,7 +6,7 @@ use serde_json::Value;
 use crate::repository;
 
 /// One request that an app makes.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Sample {
     /// Who asks.
     pub app: String,

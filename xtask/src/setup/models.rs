@@ -1,4 +1,5 @@
-//! The models that are made here, by the scripts in `tests/fixtures`: made anew whenever a script there changes.
+//! The models that are made here, by the scripts in `tests/fixtures`: made anew whenever a script
+//! there changes.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -51,7 +52,8 @@ fn make(venv: &Environment, script: &str, arguments: &[&OsStr], folder: &Path) -
     )
 }
 
-/// A model depends on its script, on the modules that scripts share, and on the packages that they use.
+/// A model depends on its script, on the modules that scripts share, and on the packages that they
+/// use.
 fn key(script: &str, groups: &[&str]) -> Result<Key> {
     let folder = repository::root().join("tests/fixtures");
     if !folder.join(script).is_file() {

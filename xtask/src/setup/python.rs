@@ -1,4 +1,5 @@
-//! Python environments, and what pip puts into them: only files whose digests are in the requirements.
+//! Python environments, and what pip puts into them: only files whose digests are in the
+//! requirements.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -75,8 +76,9 @@ impl Python {
         };
         step.once(|path| {
             remove(path)?;
-            shell::run(shell::command(&self.program, ["-m", "venv"]).arg(path))
-                .context("could not make a Python environment; on Debian and Ubuntu, python3-venv has what it takes")
+            shell::run(shell::command(&self.program, ["-m", "venv"]).arg(path)).context(
+                "could not make a Python environment; on Debian and Ubuntu, install python3-venv",
+            )
         })?;
         Ok(Environment {
             folder: folder.to_owned(),

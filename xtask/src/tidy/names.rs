@@ -1,4 +1,5 @@
-//! Names of metrics and spans stand in telemetry.rs alone, where their units and labels are bounded.
+//! Names of metrics and spans stand in telemetry.rs alone, where their units and labels are
+//! bounded.
 
 use super::Finding;
 use super::house::House;

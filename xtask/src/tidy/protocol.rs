@@ -1,5 +1,5 @@
-//! The table in docs/protocol.md with the digest of each .proto file. A .proto cannot change without
-//! somebody being sent to the page that describes it.
+//! The table in docs/protocol.md with the digest of each .proto file. A .proto cannot change
+//! without somebody being sent to the page that describes it.
 
 use sha2::{Digest, Sha256};
 

@@ -1,5 +1,5 @@
-//! Code that must be the same on every run: no tasks, no I/O, no clock, no chance but what is passed
-//! in.
+//! Code that must be the same on every run: no tasks, no I/O, no clock, no chance but what is
+//! passed in.
 
 use super::Finding;
 use super::house::House;

@@ -1,5 +1,5 @@
-//! One file, and the same text with comments and the contents of strings blanked out, so that a rule
-//! about code does not stumble over prose.
+//! One file, and the same text with comments and the contents of strings blanked out, so that a
+//! rule about code does not stumble over prose.
 
 use std::ops::Range;
 use std::path::Path;

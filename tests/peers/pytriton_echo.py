@@ -1,6 +1,6 @@
-"""An identity model on NVIDIA PyTriton: what goes in comes out.
+"""A model on NVIDIA PyTriton that echoes: what goes in comes out.
 
-usage: pytriton_identity.py GRPC_PORT HTTP_PORT ELEMENTS
+usage: pytriton_echo.py GRPC_PORT HTTP_PORT ELEMENTS
 """
 
 import pathlib
@@ -30,8 +30,8 @@ signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
 
 
 @batch
-def identity(x):
-    return {"y": x}
+def echo(**tensors):
+    return {"output": tensors["input"]}
 
 
 config = TritonConfig(
@@ -39,10 +39,10 @@ config = TritonConfig(
 )
 with Triton(config=config) as triton:
     triton.bind(
-        model_name="identity",
-        infer_func=identity,
-        inputs=[Tensor(name="x", dtype=numpy.float32, shape=(elements,))],
-        outputs=[Tensor(name="y", dtype=numpy.float32, shape=(elements,))],
+        model_name="echo",
+        infer_func=echo,
+        inputs=[Tensor(name="input", dtype=numpy.float32, shape=(elements,))],
+        outputs=[Tensor(name="output", dtype=numpy.float32, shape=(elements,))],
         config=ModelConfig(max_batch_size=16),
     )
     triton.serve()
