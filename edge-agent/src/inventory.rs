@@ -3,6 +3,7 @@
 //!
 //! Plain data. It never holds content, and nothing here is looked at by a decision.
 
+use std::fmt;
 use std::path::PathBuf;
 
 use serde::Serialize;
@@ -101,8 +102,8 @@ pub struct InstalledVariant {
     pub name: String,
     /// The precision of its weights.
     pub precision: String,
-    /// Digest of its graph, in hexadecimal.
-    pub sha256: String,
+    /// Digest of its graph.
+    pub sha256: Sha256Digest,
     /// Size of its files.
     pub bytes: u64,
     /// The execution provider that was asked for.
@@ -115,6 +116,28 @@ pub struct InstalledVariant {
     pub node_shares: Vec<NodeShare>,
     /// What each provider measured.
     pub speeds: Vec<MeasuredSpeed>,
+}
+
+/// A SHA-256 digest.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Sha256Digest(pub [u8; 32]);
+
+impl fmt::Display for Sha256Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl fmt::Debug for Sha256Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl Serialize for Sha256Digest {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
 }
 
 /// The share of a model's nodes that a provider runs.

@@ -1,3 +1,2 @@
-//! The agent's main: a story, told when the parts are here.
-
+//! x
 fn main() {}

@@ -187,8 +187,8 @@ impl Spool {
 
     /// Begins to read after what was acknowledged.
     #[must_use]
-    pub fn reader(&self) -> Reader<'_> {
-        Reader::new(self, self.log().cursor.acked + 1)
+    pub fn reader(&self) -> Reader {
+        Reader::new(self.log().cursor.acked + 1)
     }
 
     /// Forgets everything up to and including `through`: the gateway has stored it.

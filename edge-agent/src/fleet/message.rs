@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use crate::inventory::{Inventory, InventoryDelta};
+use crate::inventory::{Inventory, InventoryDelta, ModelTask};
 
 /// One message with its place in the stream, counted from 1.
 #[derive(Clone, Debug, PartialEq)]
@@ -164,8 +164,6 @@ pub struct BackendHint {
     /// Why it cannot serve now.
     pub unavailable: Option<String>,
 }
-
-pub use crate::inventory::ModelTask;
 
 /// A place beyond this laptop where work can run.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -18,8 +18,7 @@ pub struct Record {
 /// A place in a spool. It hands out only what is durable, so that a number once sent is never
 /// used again.
 #[derive(Debug)]
-pub struct Reader<'a> {
-    spool: &'a Spool,
+pub struct Reader {
     next: u64,
     open: Option<Open>,
 }
@@ -32,13 +31,9 @@ struct Open {
     offset: usize,
 }
 
-impl<'a> Reader<'a> {
-    pub(super) fn new(spool: &'a Spool, next: u64) -> Self {
-        Self {
-            spool,
-            next,
-            open: None,
-        }
+impl Reader {
+    pub(super) fn new(next: u64) -> Self {
+        Self { next, open: None }
     }
 
     /// The next records, at most `most`; none when all that is durable was read.
@@ -48,10 +43,10 @@ impl<'a> Reader<'a> {
     ///
     /// # Errors
     /// When the disk refuses.
-    pub fn next_batch(&mut self, most: usize) -> io::Result<Vec<Record>> {
+    pub fn next_batch(&mut self, spool: &Spool, most: usize) -> io::Result<Vec<Record>> {
         let mut batch = Vec::new();
         while batch.len() < most {
-            self.open_next()?;
+            self.open_next(spool)?;
             let Some(open) = &mut self.open else { break };
             match frame::read(&open.content[open.offset..]) {
                 Frame::Whole {
@@ -66,14 +61,14 @@ impl<'a> Reader<'a> {
                         batch.push(Record { sequence, payload });
                     }
                 }
-                Frame::Whole { .. } | Frame::Cut | Frame::Damaged => self.pass_over(),
+                Frame::Whole { .. } | Frame::Cut | Frame::Damaged => self.pass_over(spool),
             }
         }
         Ok(batch)
     }
 
     /// Opens the segment that holds `next`; none is open when all that is durable was read.
-    fn open_next(&mut self) -> io::Result<()> {
+    fn open_next(&mut self, spool: &Spool) -> io::Result<()> {
         if self
             .open
             .as_ref()
@@ -82,9 +77,9 @@ impl<'a> Reader<'a> {
             return Ok(());
         }
         self.open = None;
-        if let Some(segment) = self.spool.log().durable_segment(self.next) {
+        if let Some(segment) = spool.log().durable_segment(self.next) {
             self.next = self.next.max(segment.first);
-            let content = segment.content(&self.spool.dir)?;
+            let content = segment.content(&spool.dir)?;
             self.open = Some(Open {
                 segment,
                 content,
@@ -95,9 +90,9 @@ impl<'a> Reader<'a> {
     }
 
     /// Gives up the rest of the open segment.
-    fn pass_over(&mut self) {
+    fn pass_over(&mut self, spool: &Spool) {
         if let Some(open) = self.open.take() {
-            self.spool.log().cursor.lose(self.next..open.segment.end);
+            spool.log().cursor.lose(self.next..open.segment.end);
             self.next = open.segment.end;
         }
     }

@@ -21,7 +21,7 @@ fn open(dir: &Path, limits: Limits) -> Spool {
 
 fn all(spool: &Spool) -> Vec<Record> {
     spool.sync(SystemTime::now()).unwrap();
-    spool.reader().next_batch(usize::MAX).unwrap()
+    spool.reader().next_batch(spool, usize::MAX).unwrap()
 }
 
 fn sequences(records: &[Record]) -> Vec<u64> {
@@ -58,11 +58,11 @@ fn what_was_appended_is_there_after_the_process_died() {
 #[test]
 fn only_what_is_durable_is_handed_out() {
     let (_folder, spool) = filled(ROOMY, 3);
-    assert!(spool.reader().next_batch(10).unwrap().is_empty());
+    assert!(spool.reader().next_batch(&spool, 10).unwrap().is_empty());
     spool.sync(SystemTime::now()).unwrap();
     spool.append(b"late").unwrap();
     assert_eq!(
-        sequences(&spool.reader().next_batch(10).unwrap()),
+        sequences(&spool.reader().next_batch(&spool, 10).unwrap()),
         [1, 2, 3]
     );
 }
@@ -108,7 +108,7 @@ fn what_no_gateway_fetched_in_time_is_dropped_and_counted() {
     spool
         .sync(SystemTime::now() + Duration::from_secs(7200))
         .unwrap();
-    let left = spool.reader().next_batch(usize::MAX).unwrap();
+    let left = spool.reader().next_batch(&spool, usize::MAX).unwrap();
     assert!(left.len() < 20);
     assert_eq!(spool.figures().dropped + left.len() as u64, 20);
 }
@@ -239,7 +239,7 @@ proptest! {
                     model.durable = survived;
                 }
             }
-            let read = spool.reader().next_batch(usize::MAX).unwrap();
+            let read = spool.reader().next_batch(&spool, usize::MAX).unwrap();
             let expected: Vec<_> = (model.acked..model.durable)
                 .map(|index| Record { sequence: index as u64 + 1, payload: model.payloads[index].clone() })
                 .collect();

@@ -8,7 +8,7 @@ use super::LinkStatus;
 use crate::inventory::{Change, Inventory};
 
 /// Heartbeats that may be missed before a gateway counts as gone.
-const MISSED: usize = 3;
+const MISSED: u8 = 3;
 
 /// A stream that the gateway has welcomed.
 #[derive(Debug)]
@@ -152,7 +152,7 @@ impl Attached {
         self.next_beat = now + self.interval;
         let id = self.sequence + 1;
         self.beats.push_back((id, now));
-        if self.beats.len() > MISSED {
+        if self.beats.len() > usize::from(MISSED) {
             self.beats.pop_front();
         }
         let answers = self.gateway_beat.map(|(id, heard)| (id, now - heard));
@@ -160,7 +160,7 @@ impl Attached {
     }
 
     fn silent_at(&self) -> Instant {
-        self.last_heard + self.interval * MISSED as u32
+        self.last_heard + self.interval * u32::from(MISSED)
     }
 
     fn number(&mut self, message: ToGateway) -> Numbered {
