@@ -1,0 +1,80 @@
+//! The models that some route serves, as the protocols list them.
+
+use std::num::NonZeroU32;
+use std::sync::Arc;
+
+use inference_api::{
+    Catalog, EmbeddingShape, ModelCard, ModelName, ServerInfo, TaskKind, TensorSpec,
+};
+use model_runtime::{Model, Task, TensorInfo};
+
+use crate::execute::datatype_into_api;
+use crate::table::RouteTable;
+
+/// A catalogue of the models that a router's routes serve.
+#[derive(Debug)]
+pub struct RouteCatalog {
+    server: ServerInfo,
+    routes: Arc<RouteTable>,
+}
+
+impl RouteCatalog {
+    /// The models of `routes`, behind the program `server`.
+    #[must_use]
+    pub const fn new(server: ServerInfo, routes: Arc<RouteTable>) -> Self {
+        Self { server, routes }
+    }
+}
+
+impl Catalog for RouteCatalog {
+    fn server(&self) -> ServerInfo {
+        self.server
+    }
+
+    fn ready(&self) -> bool {
+        self.routes.cards().iter().any(|card| card.ready)
+    }
+
+    fn models(&self) -> Vec<Arc<ModelCard>> {
+        self.routes.cards()
+    }
+
+    fn model(&self, name: &str) -> Option<Arc<ModelCard>> {
+        self.routes
+            .cards()
+            .into_iter()
+            .find(|card| card.name.as_str() == name)
+    }
+}
+
+/// The card of a model that is loaded here; `None` when its name cannot be told to callers.
+#[must_use]
+pub fn card(model: &Model) -> Option<ModelCard> {
+    let spec = |info: &TensorInfo| TensorSpec {
+        name: info.name.clone(),
+        datatype: datatype_into_api(info.datatype),
+        shape: info.shape.clone(),
+    };
+    let signature = model.signature();
+    let dimensions = model
+        .embedding()
+        .and_then(|info| NonZeroU32::new(u32::try_from(info.dimensions).ok()?));
+    Some(ModelCard {
+        name: ModelName::new(model.name())?,
+        task: match model.task() {
+            Task::Embedding => TaskKind::Embedding,
+            Task::Infer => TaskKind::Infer,
+        },
+        ready: true,
+        versions: vec!["1".into()],
+        platform: "onnxruntime_onnx".into(),
+        created_unix_seconds: 0,
+        owner: "tideline".into(),
+        inputs: signature.inputs.iter().map(spec).collect(),
+        outputs: signature.outputs.iter().map(spec).collect(),
+        embedding: dimensions.map(|dimensions| EmbeddingShape {
+            dimensions,
+            can_be_shortened: false,
+        }),
+    })
+}

@@ -1,0 +1,10 @@
+//! What runs requests, as far as it is the same for agent and gateway.
+
+mod egress;
+mod failover;
+mod onnx;
+
+pub use egress::{BoxEgressService, Egress};
+pub(crate) use failover::{Attempt, another_may_serve};
+pub use onnx::OnnxExecutor;
+pub(crate) use onnx::datatype_into_api;

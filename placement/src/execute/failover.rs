@@ -1,0 +1,91 @@
+//! One placement after the other: when the best cannot serve after all, the next that was admitted.
+
+use std::sync::Arc;
+
+use inference_api::{
+    ErrorKind, Explanation, InferenceError, InferenceRequest, InferenceStream, Served,
+};
+use router_policy::Usd;
+use tower::ServiceExt;
+
+use super::Egress;
+use crate::boundary::{boundary_from_policy, placement};
+use crate::outcome::Decided;
+use crate::signals::Prepared;
+use crate::table::{Entry, Executor};
+
+/// One try at one placement.
+pub(crate) struct Attempt<'a> {
+    pub(crate) entry: &'a Entry,
+    /// Its place in the decision's table.
+    pub(crate) candidate: usize,
+    pub(crate) decided: &'a Decided,
+    pub(crate) prepared: Option<&'a Prepared>,
+}
+
+impl Attempt<'_> {
+    /// Runs `request` at this placement. Beyond this site it goes only with the decision's permit.
+    pub(crate) async fn run(
+        self,
+        mut request: InferenceRequest,
+    ) -> Result<InferenceStream, InferenceError> {
+        let decision = &self.decided.decision;
+        let boundary = boundary_from_policy(decision.boundary());
+        request.context.boundary = request.context.boundary.narrow(boundary);
+        let explanation = self.decided.explanation(request.context.wants_debug);
+        let stream = match &self.entry.route.executor {
+            Executor::Onnx(executor) => executor.run(request, self.prepared).await?,
+            Executor::Stays(executor) => executor.clone().oneshot(request).await?,
+            Executor::Leaves(executor) => {
+                let permit = decision.permit(self.candidate).ok_or_else(no_permit)?;
+                executor.clone().oneshot(Egress { request, permit }).await?
+            }
+        };
+        let served = self.served(stream.served(), explanation);
+        Ok(stream.with_served(Arc::new(served)))
+    }
+
+    /// What the executor says of itself, and what only the decision knows.
+    fn served(&self, told: &Served, explanation: Explanation) -> Served {
+        let row = self.decided.decision.table().get(self.candidate);
+        let cost = row.and_then(|row| row.candidate.prediction.cost);
+        Served {
+            placement: placement(self.entry.route.kind),
+            cost_usd: cost.map(Usd::get),
+            explanation: Some(explanation),
+            ..told.clone()
+        }
+    }
+}
+
+fn no_permit() -> InferenceError {
+    InferenceError::new(
+        ErrorKind::PolicyDenied,
+        "the decision does not let this request's content leave",
+    )
+}
+
+/// Whether another placement may serve what failed at one: the failure was the place's, not the
+/// request's.
+pub(crate) const fn another_may_serve(kind: ErrorKind) -> bool {
+    match kind {
+        ErrorKind::Unavailable
+        | ErrorKind::Overloaded
+        | ErrorKind::ModelNotReady
+        | ErrorKind::ModelNotFound
+        | ErrorKind::NoEligibleRoute
+        | ErrorKind::Unauthenticated
+        | ErrorKind::Forbidden
+        | ErrorKind::PolicyDenied
+        | ErrorKind::BudgetExceeded
+        | ErrorKind::Unsupported
+        | ErrorKind::Internal => true,
+        ErrorKind::InvalidRequest
+        | ErrorKind::ContextLengthExceeded
+        | ErrorKind::NotFound
+        | ErrorKind::MethodNotAllowed
+        | ErrorKind::RequestTimeout
+        | ErrorKind::RequestTooLarge
+        | ErrorKind::DeadlineExceeded => false,
+    }
+}

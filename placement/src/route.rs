@@ -1,0 +1,235 @@
+//! The way of a request: signals, candidates, estimate, decide, execute, outcome.
+
+use std::fmt;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use futures::future::BoxFuture;
+use inference_api::{ErrorKind, InferenceError, InferenceRequest, InferenceStream};
+use router_policy::{Candidate, Facts, Nothing, Question, RequestFacts, SlowFacts};
+use tower::Service;
+
+use crate::boundary::{boundary_to_policy, mode_to_policy};
+use crate::conditions::Conditions;
+use crate::decide::Decider;
+use crate::execute::{Attempt, another_may_serve};
+use crate::outcome::{Decided, DecisionId, OutcomeSink, Started, Underway};
+use crate::signals::{self, Prepared, Signals};
+use crate::table::{Entry, RouteTable};
+
+/// What a router is made of. The program keeps its own handles on the first three and changes them
+/// as it learns.
+pub struct Parts {
+    /// What could serve.
+    pub routes: Arc<RouteTable>,
+    /// The state of device, network, user and fleet.
+    pub conditions: Arc<Conditions>,
+    /// Who decides.
+    pub decider: Arc<Decider>,
+    /// Where outcomes go.
+    pub outcomes: Arc<dyn OutcomeSink>,
+}
+
+impl fmt::Debug for Parts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Parts")
+            .field("routes", &self.routes)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Places requests: decides where each runs, and runs it there. A clone shares everything.
+#[derive(Clone)]
+pub struct PlacementRouter(Arc<Parts>);
+
+impl PlacementRouter {
+    /// A router over these parts.
+    #[must_use]
+    pub fn new(parts: Parts) -> Self {
+        Self(Arc::new(parts))
+    }
+
+    /// Decides where `request` runs, and runs it there.
+    async fn place(self, request: InferenceRequest) -> Result<InferenceStream, InferenceError> {
+        let started = Started::now();
+        let entries = self.fitting(&request)?;
+
+        let Signals { facts, prepared } = signals::compute(&request, &entries).await?;
+        let tokens = facts.tokens;
+        let candidates = entries
+            .iter()
+            .map(|entry| entry.candidate(tokens))
+            .collect();
+
+        let decided = Arc::new(self.decide(&request, facts, candidates));
+        let explanation = decided.explanation(request.context.wants_debug);
+        let underway = Underway {
+            request: request.id,
+            started,
+            decision_time: started.clock.elapsed(),
+            decided,
+            tokens,
+            sink: self.0.outcomes.clone(),
+        };
+        let placing = Placing {
+            request,
+            entries,
+            prepared,
+            underway,
+        };
+        placing
+            .run()
+            .await
+            .map_err(|error| error.with_explanation(explanation))
+    }
+
+    /// The routes that do this task with this model.
+    fn fitting(&self, request: &InferenceRequest) -> Result<Vec<Arc<Entry>>, InferenceError> {
+        let task = request.task.kind();
+        let entries = self.0.routes.fitting(task, &request.model);
+        if !entries.is_empty() {
+            return Ok(entries);
+        }
+        Err(match request.model.name() {
+            None => InferenceError::new(ErrorKind::NoEligibleRoute, "no model here does this task"),
+            Some(name) if self.0.routes.knows(name) => {
+                let message = format!("the model `{name}` does not do the task `{}`", task.name());
+                InferenceError::invalid(message).with_param("model")
+            }
+            Some(name) => InferenceError::model_not_found(name.as_str()),
+        })
+    }
+
+    fn decide(
+        &self,
+        request: &InferenceRequest,
+        facts: RequestFacts,
+        candidates: Vec<Candidate>,
+    ) -> Decided {
+        let slow = self.0.conditions.get();
+        let mode = mode_to_policy(request.context.mode);
+        let boundary = boundary_to_policy(request.context.boundary);
+        let question = Question {
+            request: &facts,
+            mode,
+            boundary,
+            candidates,
+        };
+        let decision = self.0.decider.decide(&slow, question);
+        let facts = Facts {
+            request: facts,
+            slow: SlowFacts::clone(&slow),
+        };
+        Decided {
+            id: DecisionId::generate(),
+            facts,
+            mode,
+            decision,
+        }
+    }
+}
+
+/// A decided request that is being run.
+struct Placing {
+    request: InferenceRequest,
+    entries: Vec<Arc<Entry>>,
+    prepared: Option<Prepared>,
+    underway: Underway,
+}
+
+impl Placing {
+    /// Tries what was admitted, best first, until one serves. Whatever happens, one outcome is told.
+    async fn run(self) -> Result<InferenceStream, InferenceError> {
+        let Self {
+            request,
+            entries,
+            prepared,
+            underway,
+        } = self;
+        let decided = underway.decided.clone();
+        if let Err(nothing) = decided.decision.chosen() {
+            let error = refusal(nothing, decided.decision.reason());
+            underway.refused(error.kind());
+            return Err(error);
+        }
+        let mut failovers = 0;
+        let order = decided.decision.order();
+        let mut request = Some(request);
+        for (tried, &index) in order.iter().enumerate() {
+            let Some(entry) = entries.get(index) else {
+                continue;
+            };
+            let is_last = tried + 1 == order.len();
+            // The last attempt takes the request; those before leave it for the next.
+            let sent = if is_last {
+                request.take()
+            } else {
+                request.clone()
+            };
+            let Some(sent) = sent else { break };
+            let deadline = sent.context.deadline;
+            let attempt = Attempt {
+                entry,
+                candidate: index,
+                decided: &decided,
+                prepared: prepared.as_ref(),
+            };
+            let begun = Started::now();
+            match attempt.run(sent).await {
+                Ok(stream) => {
+                    let guard = underway.guard(entry.clone(), index, begun, failovers);
+                    return Ok(stream.with_deadline(deadline).with_guard(guard));
+                }
+                Err(error) if !is_last && another_may_serve(error.kind()) => {
+                    let placement = entry.route.kind;
+                    tracing::warn!(decision = %decided.id, %placement, error = error.log(), "a placement failed, the next is tried");
+                    failovers += 1;
+                }
+                Err(error) => {
+                    underway.failed(entry, index, error.kind(), failovers);
+                    return Err(error);
+                }
+            }
+        }
+        Err(InferenceError::internal().with_log("a decision's order names no route"))
+    }
+}
+
+/// What a caller is told when nothing can serve.
+fn refusal(nothing: Nothing, reason: &str) -> InferenceError {
+    match nothing {
+        Nothing::Denied => InferenceError::new(
+            ErrorKind::PolicyDenied,
+            format!("the policy lets nothing serve this request: {reason}"),
+        ),
+        Nothing::Unavailable => InferenceError::new(
+            ErrorKind::NoEligibleRoute,
+            format!("nothing can serve this request now: {reason}"),
+        ),
+    }
+}
+
+impl Service<InferenceRequest> for PlacementRouter {
+    type Response = InferenceStream;
+    type Error = InferenceError;
+    type Future = BoxFuture<'static, Result<InferenceStream, InferenceError>>;
+
+    fn poll_ready(&mut self, _cx: &mut Context<'_>) -> Poll<Result<(), InferenceError>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: InferenceRequest) -> Self::Future {
+        Box::pin(self.clone().place(request))
+    }
+}
+
+impl fmt::Debug for PlacementRouter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PlacementRouter")
+            .field("routes", &self.0.routes)
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests;

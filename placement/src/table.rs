@@ -1,0 +1,249 @@
+//! What could serve: the routes that the program offers, each with its running estimate.
+//!
+//! Programs replace whole groups of routes when something changes (models loaded, hints arrived, a
+//! link lost). What was learned about a route outlives its replacement.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use inference_api::{BoxInferenceService, ModelCard, ModelName, ModelSelector, TaskKind};
+pub use router_policy::Availability;
+use router_policy::{
+    Candidate, PlacementKind, Prediction, Probability, Site, Tokens, Usd, WattHours,
+};
+
+use crate::estimate::Estimate;
+use crate::execute::{BoxEgressService, OnnxExecutor};
+use crate::signals::TokenCounter;
+
+/// US dollars for a million tokens.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct UsdPerMillionTokens(pub f64);
+
+/// Latency as measured or as told: `fixed + per_token × tokens`, in seconds, as a request sees it.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Measured {
+    /// Seconds that every request takes.
+    pub fixed_seconds: f64,
+    /// Seconds for each token more.
+    pub per_token_seconds: f64,
+}
+
+/// One way that requests of one task can run.
+#[derive(Debug)]
+pub struct Route {
+    /// The kind of placement that it is.
+    pub kind: PlacementKind,
+    /// Where it runs.
+    pub site: Site,
+    /// The model as its callers see it.
+    pub card: Arc<ModelCard>,
+    /// The build of the model.
+    pub variant: Arc<str>,
+    /// The execution provider or upstream that really runs it.
+    pub provider: Arc<str>,
+    /// What to expect before anything was learned.
+    pub measured: Measured,
+    /// `None` when unknown; a laptop's own tokens cost nothing.
+    pub price: Option<UsdPerMillionTokens>,
+    /// Drawn on this device while a request runs there.
+    pub watts: f64,
+    /// How often its answer is wrong.
+    pub p_error: Probability,
+    /// Whether it can serve now.
+    pub availability: Availability,
+    /// The model's tokenizer, where it is here.
+    pub counter: Option<Arc<dyn TokenCounter>>,
+    /// What runs it.
+    pub executor: Executor,
+}
+
+/// What runs a request.
+#[derive(Clone)]
+pub enum Executor {
+    /// ONNX Runtime in this process. It takes text as the signals have already tokenised it.
+    Onnx(OnnxExecutor),
+    /// Anything else that content reaches without travelling further than this site.
+    Stays(BoxInferenceService),
+    /// Beyond this site; it takes a request together with the permit for its content.
+    Leaves(BoxEgressService),
+}
+
+impl fmt::Debug for Executor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Onnx(_) => "Onnx",
+            Self::Stays(_) => "Stays",
+            Self::Leaves(_) => "Leaves",
+        })
+    }
+}
+
+impl Route {
+    /// What `tokens` cost here; `None` when the price is unknown.
+    pub(crate) fn cost(&self, tokens: Tokens) -> Option<Usd> {
+        let UsdPerMillionTokens(price) = self.price?;
+        Usd::new(price * f64::from(tokens.get()) / 1e6)
+    }
+
+    /// What this device draws while a request runs for `latency`.
+    pub(crate) fn energy(&self, latency: Duration) -> WattHours {
+        WattHours::new(self.watts * latency.as_secs_f64() / 3600.0).unwrap_or(WattHours::ZERO)
+    }
+}
+
+/// A route with what was learned about it.
+#[derive(Debug)]
+pub(crate) struct Entry {
+    pub(crate) route: Route,
+    pub(crate) estimate: Arc<Estimate>,
+}
+
+impl Entry {
+    /// This route as a candidate for a request of that many tokens.
+    pub(crate) fn candidate(&self, tokens: Tokens) -> Candidate {
+        let Route {
+            kind,
+            site,
+            card,
+            variant,
+            provider,
+            p_error,
+            availability,
+            ..
+        } = &self.route;
+        let expected = self.estimate.predict(tokens);
+        let energy = self
+            .route
+            .energy(Duration::try_from_secs_f64(expected.latency.get()).unwrap_or_default());
+        Candidate {
+            kind: *kind,
+            site: site.clone(),
+            model: Arc::from(card.name.as_str()),
+            variant: variant.clone(),
+            provider: provider.clone(),
+            prediction: Prediction {
+                latency: expected.latency,
+                latency_sd: expected.sd,
+                cost: self.route.cost(tokens),
+                energy,
+                p_error: *p_error,
+            },
+            availability: availability.clone(),
+        }
+    }
+
+    fn fits(&self, task: TaskKind, model: &ModelSelector) -> bool {
+        let card = &self.route.card;
+        card.task == task && model.name().is_none_or(|name| *name == card.name)
+    }
+}
+
+/// What identifies a route across replacements.
+#[derive(Clone, PartialEq, Eq, Hash)]
+struct Key {
+    site: Arc<str>,
+    model: Arc<str>,
+    variant: Arc<str>,
+    provider: Arc<str>,
+}
+
+/// All routes, in groups. Readers see one whole table or the next, never a mixture.
+#[derive(Default)]
+pub struct RouteTable {
+    current: ArcSwap<Vec<Arc<Entry>>>,
+    writing: Mutex<Writing>,
+}
+
+#[derive(Default)]
+struct Writing {
+    groups: BTreeMap<&'static str, Vec<Arc<Entry>>>,
+    learned: HashMap<Key, Arc<Estimate>>,
+}
+
+/// Most estimates that are kept for routes that were here once.
+const MAX_LEARNED: usize = 4096;
+
+impl RouteTable {
+    /// A table without routes.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Puts `routes` in the place of the group's routes so far.
+    pub fn replace(&self, group: &'static str, routes: Vec<Route>) {
+        let mut writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
+        let entries = routes
+            .into_iter()
+            .map(|route| writing.entry(route))
+            .collect();
+        writing.groups.insert(group, entries);
+        self.current.store(Arc::new(
+            writing.groups.values().flatten().cloned().collect(),
+        ));
+    }
+
+    /// The models that some route serves, each once, in the order of their names.
+    pub(crate) fn cards(&self) -> Vec<Arc<ModelCard>> {
+        let mut cards: Vec<Arc<ModelCard>> = Vec::new();
+        for entry in self.current.load().iter() {
+            let card = &entry.route.card;
+            match cards.iter_mut().find(|known| known.name == card.name) {
+                // The card of a route that is ready says more than another's.
+                Some(known) if !known.ready && card.ready => *known = card.clone(),
+                Some(_) => {}
+                None => cards.push(card.clone()),
+            }
+        }
+        cards.sort_by(|a, b| a.name.cmp(&b.name));
+        cards
+    }
+
+    /// The routes that do this task with this model, in a stable order.
+    pub(crate) fn fitting(&self, task: TaskKind, model: &ModelSelector) -> Vec<Arc<Entry>> {
+        self.current
+            .load()
+            .iter()
+            .filter(|entry| entry.fits(task, model))
+            .cloned()
+            .collect()
+    }
+
+    /// Whether any route serves a model of that name, whatever the task.
+    pub(crate) fn knows(&self, name: &ModelName) -> bool {
+        self.current
+            .load()
+            .iter()
+            .any(|entry| entry.route.card.name == *name)
+    }
+}
+
+impl Writing {
+    fn entry(&mut self, route: Route) -> Arc<Entry> {
+        let key = Key {
+            site: route.site.name.clone(),
+            model: Arc::from(route.card.name.as_str()),
+            variant: route.variant.clone(),
+            provider: route.provider.clone(),
+        };
+        if self.learned.len() >= MAX_LEARNED && !self.learned.contains_key(&key) {
+            let used = |estimate: &Arc<Estimate>| Arc::strong_count(estimate) > 1;
+            self.learned.retain(|_, estimate| used(estimate));
+        }
+        let fresh = || Arc::new(Estimate::new(route.measured));
+        let estimate = self.learned.entry(key).or_insert_with(fresh).clone();
+        Arc::new(Entry { route, estimate })
+    }
+}
+
+impl fmt::Debug for RouteTable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list()
+            .entries(self.current.load().iter().map(|entry| &entry.route))
+            .finish()
+    }
+}
