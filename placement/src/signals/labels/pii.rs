@@ -11,13 +11,15 @@ pub(super) static DETECTORS: &[Detector] = &[
     },
     Detector {
         label: "pii.phone",
-        // International with a plus or 00, or the North American form with its separators.
-        pattern: r"(?:\+|\b00)[1-9](?:[ ().-]{0,2}[0-9]){6,14}|\(?\b[2-9][0-9]{2}\)?[ .-]{1,2}[2-9][0-9]{2}[ .-][0-9]{4}\b",
+        // International with a plus, or with 00 that does not stand in a row of digits; or the North
+        // American form with its separators.
+        pattern: r"\+[1-9](?:[ ().-]{0,2}[0-9]){6,14}|(?:^|[^0-9 ] ?)00[1-9](?:[ ().-]{0,2}[0-9]){6,14}|\(?\b[2-9][0-9]{2}\)?[ .-]{1,2}[2-9][0-9]{2}[ .-][0-9]{4}\b",
         check: |c| !c.inside_a_number() && (7..=15).contains(&digits(c.found)),
     },
     Detector {
         label: "pii.credit_card",
-        pattern: r"[2-6](?:[ -]?[0-9]){12,18}",
+        // In one piece, in groups of four, or as American Express groups them.
+        pattern: r"[2-6][0-9]{12,18}|[2-6][0-9]{3}(?:[ .-]?[0-9]{4}){2,3}(?:[ .-]?[0-9]{1,3})?|3[47][0-9]{2}[ .-][0-9]{6}[ .-][0-9]{5}",
         check: is_card,
     },
     Detector {

@@ -11,7 +11,8 @@ fn check(text: &str, expected: &[&str]) {
         .map(|label| label.as_str().to_owned())
         .collect();
     found.sort();
-    assert_eq!(found, expected, "in {text:?}");
+    let shown: String = text.chars().take(80).collect();
+    assert_eq!(found, expected, "in {shown:?}");
 }
 
 #[test]
