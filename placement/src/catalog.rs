@@ -1,5 +1,6 @@
 //! The models that some route serves, as the protocols list them.
 
+use std::fmt;
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
@@ -12,17 +13,26 @@ use crate::execute::datatype_into_api;
 use crate::table::RouteTable;
 
 /// A catalogue of the models that a router's routes serve.
-#[derive(Debug)]
 pub struct RouteCatalog {
     server: ServerInfo,
     routes: Arc<RouteTable>,
+    is_ready: Box<dyn Fn() -> bool + Send + Sync>,
 }
 
 impl RouteCatalog {
-    /// The models of `routes`, behind the program `server`.
+    /// The models of `routes`, behind the program `server`, which knows whether it is ready.
     #[must_use]
-    pub const fn new(server: ServerInfo, routes: Arc<RouteTable>) -> Self {
-        Self { server, routes }
+    pub fn new(
+        server: ServerInfo,
+        routes: Arc<RouteTable>,
+        is_ready: impl Fn() -> bool + Send + Sync + 'static,
+    ) -> Self {
+        let is_ready = Box::new(is_ready);
+        Self {
+            server,
+            routes,
+            is_ready,
+        }
     }
 }
 
@@ -32,7 +42,7 @@ impl Catalog for RouteCatalog {
     }
 
     fn ready(&self) -> bool {
-        self.routes.cards().iter().any(|card| card.ready)
+        (self.is_ready)()
     }
 
     fn models(&self) -> Vec<Arc<ModelCard>> {
@@ -44,6 +54,14 @@ impl Catalog for RouteCatalog {
             .cards()
             .into_iter()
             .find(|card| card.name.as_str() == name)
+    }
+}
+
+impl fmt::Debug for RouteCatalog {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RouteCatalog")
+            .field("routes", &self.routes)
+            .finish_non_exhaustive()
     }
 }
 
