@@ -4,15 +4,11 @@
 mod decode;
 mod encode;
 mod endpoint;
-pub(crate) mod link;
+mod link;
 mod message;
 mod session;
 
-pub use endpoint::{Bearer, EndpointError, GatewayChannel, GatewayEndpoint};
-pub(crate) use endpoint::{brief, innermost};
-pub use link::{LinkParts, LinkView};
-pub use message::{
-    BackendHint, FromGateway, GatewayHeartbeat, Heartbeat, Hello, Hints, Numbered, Offer, Site,
-    SiteBoundary, ToGateway, Welcome, Window,
-};
-pub use session::{Action, Event, LinkStatus, Session, Timing};
+pub(crate) use endpoint::{GatewayChannel, GatewayEndpoint, brief};
+pub(crate) use link::{LinkParts, LinkView, run};
+pub(crate) use message::{BackendHint, Hello, SiteBoundary};
+pub(crate) use session::{LinkStatus, Timing};

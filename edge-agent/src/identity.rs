@@ -11,29 +11,29 @@ use ulid::Ulid;
 use crate::store::{StateDir, StoreError};
 
 /// The file that apps read the token from, in the state directory.
-pub const TOKEN_FILE: &str = "token";
+pub(crate) const TOKEN_FILE: &str = "token";
 
 const DEVICE_ID_FILE: &str = "device-id";
 
 /// What identifies one agent.
 #[derive(Clone, Debug)]
-pub struct Identity {
+pub(crate) struct Identity {
     /// The laptop, for as long as its state lasts.
-    pub device_id: String,
+    pub(crate) device_id: String,
     /// This start of the agent.
-    pub boot_id: String,
+    pub(crate) boot_id: String,
     /// What apps must show.
-    pub token: ApiToken,
+    pub(crate) token: ApiToken,
 }
 
 /// The secret of the local API: 32 random bytes in hexadecimal.
 #[derive(Clone, PartialEq, Eq)]
-pub struct ApiToken(String);
+pub(crate) struct ApiToken(String);
 
 impl ApiToken {
     /// The secret itself.
     #[must_use]
-    pub fn expose(&self) -> &str {
+    pub(crate) fn expose(&self) -> &str {
         &self.0
     }
 }
@@ -49,7 +49,7 @@ impl Identity {
     ///
     /// # Errors
     /// When the state directory can be neither read nor written.
-    pub fn load(state: &StateDir) -> Result<Self, StoreError> {
+    pub(crate) fn load(state: &StateDir) -> Result<Self, StoreError> {
         Ok(Self {
             device_id: state.read_or_make(DEVICE_ID_FILE, || Ulid::generate().to_string())?,
             boot_id: Ulid::generate().to_string(),

@@ -164,34 +164,34 @@ pub struct MeasuredSpeed {
 
 /// What became different, as little as the protocol can say.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Change {
+pub(crate) enum Change {
     /// Nothing that is told.
     None,
     /// Only these parts.
-    Parts(InventoryDelta),
+    Parts(Box<InventoryDelta>),
     /// Something vanished, which only the whole can say.
     Whole,
 }
 
 /// The parts of an [`Inventory`] that changed.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct InventoryDelta {
+pub(crate) struct InventoryDelta {
     /// The machine.
-    pub host: Option<Host>,
+    pub(crate) host: Option<Host>,
     /// All devices, when one changed.
-    pub devices: Option<Vec<HardwareDevice>>,
+    pub(crate) devices: Option<Vec<HardwareDevice>>,
     /// All models, when one changed.
-    pub models: Option<Vec<InstalledModel>>,
+    pub(crate) models: Option<Vec<InstalledModel>>,
     /// The runtime library.
-    pub runtime: Option<RuntimeLibrary>,
+    pub(crate) runtime: Option<RuntimeLibrary>,
     /// What the sensors say.
-    pub reading: Option<Reading>,
+    pub(crate) reading: Option<Reading>,
 }
 
 impl InventoryDelta {
     /// Whether it is only about what the sensors say, which changes all the time and can wait.
     #[must_use]
-    pub fn can_wait(&self) -> bool {
+    pub(crate) fn can_wait(&self) -> bool {
         let Self {
             host,
             devices,
@@ -206,7 +206,7 @@ impl InventoryDelta {
 impl Inventory {
     /// What became different since `told`.
     #[must_use]
-    pub fn change_since(&self, told: &Self) -> Change {
+    pub(crate) fn change_since(&self, told: &Self) -> Change {
         let emptied = (self.devices.is_empty() && !told.devices.is_empty())
             || (self.models.is_empty() && !told.models.is_empty())
             || (self.runtime.is_none() && told.runtime.is_some());
@@ -223,7 +223,7 @@ impl Inventory {
         if delta == InventoryDelta::default() {
             Change::None
         } else {
-            Change::Parts(delta)
+            Change::Parts(Box::new(delta))
         }
     }
 }

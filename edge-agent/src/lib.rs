@@ -1,11 +1,20 @@
-//! `tideline-agent`: the daemon on a laptop.
-
+//! `tideline-agent`: the daemon on a laptop. It serves the local API, places each request by the
+//! policy, runs it here or behind the gateway, and tells the gateway what came of it.
+//!
+//! It decides nothing itself and runs no model itself: `placement`, `router-policy` and
+//! `model-runtime` do. Its one invariant: content leaves the laptop through `execute/remote.rs`
+//! alone, and only with the permit of a decision.
 #![forbid(unsafe_code)]
 
+mod agent;
+mod api;
 mod config;
+pub mod doctor;
+mod execute;
 mod fleet;
 mod identity;
 mod inventory;
+mod outcomes;
 mod readiness;
 mod sensors;
 mod spool;
@@ -15,11 +24,16 @@ mod telemetry;
 #[cfg(test)]
 mod tests;
 
-pub use self::config::*;
-pub use self::fleet::*;
-pub use self::identity::*;
-pub use self::inventory::*;
-pub use self::sensors::*;
-pub use self::spool::{Figures, Limits, Reader, Record, Spool};
-pub use self::store::{StateDir, StoreError};
-pub use self::telemetry::Metrics;
+pub use agent::{Addresses, Agent, BoundAgent};
+
+pub use config::{
+    Cli, Command, Config, ConfigError, DeviceConfig, DoctorOptions, GatewayConfig, GatewayUrl,
+    Listen, LogConfig, LogFormat, Loopback, ModelConfig, Output, RunOptions, RuntimeConfig,
+    Settings, UserConfig, Watts,
+};
+
+pub use inventory::{
+    HardwareDevice, Host, InstalledModel, InstalledVariant, Inventory, MeasuredSpeed, ModelTask,
+    NodeShare, RuntimeLibrary, Sha256Digest,
+};
+pub use sensors::Reading;

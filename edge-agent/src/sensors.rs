@@ -31,17 +31,17 @@ pub struct Reading {
 
 /// The parts of a machine that stay as they are while it runs.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Machine {
+pub(crate) struct Machine {
     /// Its name on the network.
-    pub hostname: Option<String>,
+    pub(crate) hostname: Option<String>,
     /// The processor's own name.
-    pub cpu: Option<String>,
+    pub(crate) cpu: Option<String>,
     /// Memory in all.
-    pub memory_mib: Option<u64>,
+    pub(crate) memory_mib: Option<u64>,
 }
 
 /// Reads what an operating system says about its machine.
-pub trait Sensors: Send + Sync + 'static {
+pub(crate) trait Sensors: Send + Sync + 'static {
     /// What holds now. Quick: a few small reads.
     fn read(&self) -> Reading;
     /// What stays.
@@ -50,6 +50,6 @@ pub trait Sensors: Send + Sync + 'static {
 
 /// The sensors of this operating system.
 #[must_use]
-pub fn sensors() -> impl Sensors {
+pub(crate) fn sensors() -> impl Sensors {
     here::Here::new()
 }

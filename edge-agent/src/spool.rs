@@ -26,17 +26,17 @@ use self::cursor::Cursor;
 use self::segment::Segment;
 use crate::store::{create_private_dir, replace_file, sync_dir};
 
-pub use self::reader::{Reader, Record};
+pub(crate) use self::reader::{Reader, Record};
 
 /// How much a spool may hold.
 #[derive(Clone, Copy, Debug)]
-pub struct Limits {
+pub(crate) struct Limits {
     /// Bytes of one segment; what is dropped is dropped a segment at a time.
-    pub segment_bytes: u64,
+    pub(crate) segment_bytes: u64,
     /// Bytes of all segments.
-    pub total_bytes: u64,
+    pub(crate) total_bytes: u64,
     /// How long an outcome waits for a gateway before it is dropped.
-    pub age: Duration,
+    pub(crate) age: Duration,
 }
 
 impl Default for Limits {
@@ -51,18 +51,18 @@ impl Default for Limits {
 
 /// What a spool holds now.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Figures {
+pub(crate) struct Figures {
     /// Outcomes that wait for the gateway's acknowledgement.
-    pub waiting: u64,
+    pub(crate) waiting: u64,
     /// Outcomes lost since the spool began.
-    pub dropped: u64,
+    pub(crate) dropped: u64,
     /// Bytes on the disk.
-    pub bytes: u64,
+    pub(crate) bytes: u64,
 }
 
 /// A durable queue of encoded outcomes. Shared by reference: any number append, one delivers.
 #[derive(Debug)]
-pub struct Spool {
+pub(crate) struct Spool {
     dir: PathBuf,
     id: String,
     limits: Limits,
@@ -89,7 +89,7 @@ impl Spool {
     ///
     /// # Errors
     /// When the folder or a file in it cannot be read or written.
-    pub fn open(dir: &Path, limits: Limits) -> io::Result<Self> {
+    pub(crate) fn open(dir: &Path, limits: Limits) -> io::Result<Self> {
         create_private_dir(dir)?;
         let mut segments = segment::scan(dir)?;
         let id = if segments.is_empty() {
@@ -130,7 +130,7 @@ impl Spool {
 
     /// Names this spool: a new one numbers its outcomes from 1 again.
     #[must_use]
-    pub fn id(&self) -> &str {
+    pub(crate) fn id(&self) -> &str {
         &self.id
     }
 
@@ -138,7 +138,7 @@ impl Spool {
     ///
     /// # Errors
     /// When it is longer than 256 KiB or the disk refuses it; it is then counted as dropped.
-    pub fn append(&self, payload: &[u8]) -> io::Result<u64> {
+    pub(crate) fn append(&self, payload: &[u8]) -> io::Result<u64> {
         let mut log = self.log();
         let appended = self.append_locked(&mut log, payload);
         if appended.is_err() {
@@ -150,7 +150,7 @@ impl Spool {
     }
 
     /// Waits until something was appended since the last call.
-    pub async fn wait(&self) {
+    pub(crate) async fn wait(&self) {
         self.appended.notified().await;
     }
 
@@ -158,7 +158,7 @@ impl Spool {
     ///
     /// # Errors
     /// When the disk refuses; what was not durable stays so.
-    pub fn sync(&self, now: SystemTime) -> io::Result<()> {
+    pub(crate) fn sync(&self, now: SystemTime) -> io::Result<()> {
         let (closed, tail, end) = {
             let mut log = self.log();
             let end = log.end();
@@ -187,7 +187,7 @@ impl Spool {
 
     /// Begins to read after what was acknowledged.
     #[must_use]
-    pub fn reader(&self) -> Reader {
+    pub(crate) fn reader(&self) -> Reader {
         Reader::new(self.log().cursor.acked + 1)
     }
 
@@ -195,7 +195,7 @@ impl Spool {
     ///
     /// # Errors
     /// When the disk refuses; the gateway is then told again, which does no harm.
-    pub fn ack(&self, through: u64) -> io::Result<()> {
+    pub(crate) fn ack(&self, through: u64) -> io::Result<()> {
         let mut log = self.log();
         let through = through.min(log.durable.saturating_sub(1));
         if through <= log.cursor.acked {
@@ -211,7 +211,7 @@ impl Spool {
 
     /// What it holds now.
     #[must_use]
-    pub fn figures(&self) -> Figures {
+    pub(crate) fn figures(&self) -> Figures {
         let log = self.log();
         let waiting_from = log.segments[0].first.max(log.cursor.acked + 1);
         Figures {

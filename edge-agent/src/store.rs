@@ -12,14 +12,14 @@ use thiserror::Error;
 
 /// A directory that belongs to one agent.
 #[derive(Clone, Debug)]
-pub struct StateDir {
+pub(crate) struct StateDir {
     root: PathBuf,
 }
 
 /// A file or folder of the state directory that could not be used.
 #[derive(Debug, Error)]
 #[error("cannot {action} {}", path.display())]
-pub struct StoreError {
+pub(crate) struct StoreError {
     action: &'static str,
     path: PathBuf,
     source: io::Error,
@@ -30,7 +30,7 @@ impl StateDir {
     ///
     /// # Errors
     /// When it can neither be found nor made.
-    pub fn open(root: &Path) -> Result<Self, StoreError> {
+    pub(crate) fn open(root: &Path) -> Result<Self, StoreError> {
         create_private_dir(root).map_err(|source| failed("create", root, source))?;
         Ok(Self {
             root: root.to_owned(),
@@ -39,7 +39,7 @@ impl StateDir {
 
     /// Where `name` lies, or would lie.
     #[must_use]
-    pub fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.root.join(name)
     }
 
@@ -47,7 +47,7 @@ impl StateDir {
     ///
     /// # Errors
     /// When it exists and cannot be read as text.
-    pub fn read(&self, name: &str) -> Result<Option<String>, StoreError> {
+    pub(crate) fn read(&self, name: &str) -> Result<Option<String>, StoreError> {
         let path = self.path(name);
         match fs::read_to_string(&path) {
             Ok(text) => Ok(Some(text)),
@@ -60,7 +60,7 @@ impl StateDir {
     ///
     /// # Errors
     /// When the disk refuses; the old content is then still there.
-    pub fn replace(&self, name: &str, content: &[u8]) -> Result<(), StoreError> {
+    pub(crate) fn replace(&self, name: &str, content: &[u8]) -> Result<(), StoreError> {
         let path = self.path(name);
         replace_file(&path, content).map_err(|source| failed("write", &path, source))
     }
@@ -69,7 +69,7 @@ impl StateDir {
     ///
     /// # Errors
     /// When it can be neither read nor written.
-    pub fn read_or_make(
+    pub(crate) fn read_or_make(
         &self,
         name: &str,
         make: impl FnOnce() -> String,

@@ -5,6 +5,7 @@
 //! and never content.
 
 use std::fmt;
+use std::path::Path;
 use std::sync::OnceLock;
 use std::time::Duration;
 
@@ -12,6 +13,8 @@ use metrics::{
     Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram,
 };
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+
+use placement::{Outcome, OutcomeEnding};
 
 use crate::fleet::LinkStatus;
 use crate::spool::Figures;
@@ -42,6 +45,8 @@ const SPOOL_WAITING: &str = "tideline_agent_spool_waiting";
 const SPOOL_DROPPED: &str = "tideline_agent_spool_dropped_total";
 /// Bytes of the spool.
 const SPOOL_BYTES: &str = "tideline_agent_spool_bytes";
+/// Configured models that did not load.
+const MODEL_FAILURES: &str = "tideline_agent_model_failures_total";
 /// 1 while the gateway is attached.
 const GATEWAY_ATTACHED: &str = "tideline_agent_gateway_attached";
 /// The last measured round trip to the gateway.
@@ -60,12 +65,12 @@ const DOLLARS: [f64; 6] = [0.000_001, 0.000_01, 0.000_1, 0.001, 0.01, 0.1];
 
 /// The process's metrics.
 #[derive(Clone)]
-pub struct Metrics(PrometheusHandle);
+pub(crate) struct Metrics(PrometheusHandle);
 
 impl Metrics {
     /// The metrics of this process; the first call makes them.
     #[must_use]
-    pub fn of_process() -> Self {
+    pub(crate) fn of_process() -> Self {
         static METRICS: OnceLock<Metrics> = OnceLock::new();
         METRICS.get_or_init(Self::install).clone()
     }
@@ -89,7 +94,7 @@ impl Metrics {
 
     /// All of them, as Prometheus reads them.
     #[must_use]
-    pub fn render(&self, spool: Figures) -> String {
+    pub(crate) fn render(&self, spool: Figures) -> String {
         gauge!(SPOOL_WAITING).set(count(spool.waiting));
         gauge!(SPOOL_BYTES).set(count(spool.bytes));
         counter!(SPOOL_DROPPED).absolute(spool.dropped);
@@ -97,7 +102,7 @@ impl Metrics {
     }
 
     /// Folds what histograms gathered. Called now and then, so that they stay small unread.
-    pub fn upkeep(&self) {
+    pub(crate) fn upkeep(&self) {
         self.0.run_upkeep();
     }
 }
@@ -146,6 +151,7 @@ fn describe() {
         "Outcomes lost for want of room or time, since the spool began."
     );
     describe_gauge!(SPOOL_BYTES, Unit::Bytes, "Size of the spool.");
+    describe_counter!(MODEL_FAILURES, "Configured models that did not load.");
     describe_gauge!(GATEWAY_ATTACHED, "1 while the gateway is attached.");
     describe_gauge!(
         GATEWAY_RTT_SECONDS,
@@ -153,6 +159,51 @@ fn describe() {
         "The last measured round trip to the gateway."
     );
     describe_counter!(GATEWAY_LOST, "Times that the gateway was lost.");
+}
+
+/// A decided request ended.
+pub(crate) fn outcome(outcome: &Outcome) {
+    let served = outcome.served.as_ref();
+    let placement = served.map_or("none", |candidate| candidate.kind.name());
+    let model = served.map_or_else(String::new, |candidate| candidate.model.to_string());
+    let (ending, error) = match outcome.ending {
+        OutcomeEnding::Completed => ("completed", None),
+        OutcomeEnding::Failed(kind) => ("failed", Some(kind.code())),
+        OutcomeEnding::Abandoned => ("abandoned", None),
+        OutcomeEnding::Refused(kind) => ("refused", Some(kind.code())),
+    };
+    let actual = &outcome.actual;
+    let latency = actual.latency.as_secs_f64();
+    let task = task(&outcome.decided.facts.request.task);
+
+    counter!(REQUESTS, "task" => task, "placement" => placement, "model" => model.clone(), "ending" => ending).increment(1);
+    histogram!(DECISION_SECONDS).record(actual.decision_time.as_secs_f64());
+    counter!(FAILOVERS).increment(outcome.failovers.into());
+    if let (Some(candidate), OutcomeEnding::Completed) = (served, outcome.ending) {
+        let miss = (candidate.prediction.latency.get() - latency).abs();
+        histogram!(REQUEST_SECONDS, "placement" => placement, "model" => model.clone())
+            .record(latency);
+        histogram!(PREDICTION_ERROR_SECONDS, "placement" => placement, "model" => model.clone())
+            .record(miss);
+        counter!(PROMPT_TOKENS, "placement" => placement)
+            .increment(actual.prompt_tokens.get().into());
+        if let Some(cost) = actual.cost {
+            histogram!(COST_USD, "placement" => placement).record(cost.get());
+        }
+    }
+    tracing::debug!(
+        request = %outcome.request, decision = %outcome.decided.id, task, placement, model, ending, error,
+        latency_ms = milliseconds(actual.latency), failovers = outcome.failovers,
+        reason = outcome.decided.decision.reason(), "request ended"
+    );
+}
+
+/// The tasks that there are, so that nothing else becomes a label.
+fn task(name: &str) -> &'static str {
+    ["embedding", "infer"]
+        .into_iter()
+        .find(|known| *known == name)
+        .unwrap_or("other")
 }
 
 /// An outcome could not be written down.
@@ -207,6 +258,22 @@ pub(crate) fn delivered(outcomes: usize) {
 pub(crate) fn delivery_failed(error: &dyn std::error::Error) {
     counter!(DELIVERY_FAILURES).increment(1);
     tracing::warn!(%error, "outcomes could not be delivered for now");
+}
+
+/// There is no policy.
+pub(crate) fn no_policy() {
+    tracing::warn!("no policy is configured: nothing leaves this laptop; name one with --policy");
+}
+
+/// There is no ONNX Runtime, and nothing that needs it.
+pub(crate) fn no_library(error: &dyn std::error::Error) {
+    tracing::warn!(%error, "no model can run on this laptop");
+}
+
+/// A configured model does not load; the others serve.
+pub(crate) fn model_failed(path: &Path, error: &anyhow::Error) {
+    counter!(MODEL_FAILURES).increment(1);
+    tracing::error!(path = %path.display(), error = format!("{error:#}"), "a model does not load and is left out");
 }
 
 fn milliseconds(duration: Duration) -> f64 {

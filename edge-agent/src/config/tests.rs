@@ -15,6 +15,10 @@ fn settings(flags: &[&str]) -> Settings {
 }
 
 /// The configuration of a file and flags, or the message that refuses it.
+#[expect(
+    clippy::unwrap_in_result,
+    reason = "a file that cannot be written fails the test"
+)]
 fn load(yaml: &str, flags: &[&str]) -> Result<Config, String> {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("agent.yaml");

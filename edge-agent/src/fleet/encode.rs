@@ -211,7 +211,6 @@ fn duration(duration: Duration) -> Option<prost_types::Duration> {
 mod tests {
     use super::{Now, message};
     use crate::fleet::message::{Hello, Numbered, ToGateway};
-    use crate::inventory::Inventory;
     use crate::spool::Figures;
 
     fn encoded(message_: ToGateway) -> String {
@@ -244,7 +243,7 @@ mod tests {
 
     #[test]
     fn unknown_power_is_told_as_an_empty_battery() {
-        let text = encoded(ToGateway::State(Box::new(Inventory::default())));
+        let text = encoded(ToGateway::State(Box::default()));
         assert!(
             text.contains("on_ac_power: false, battery_percent: 0"),
             "{text}"

@@ -14,7 +14,7 @@ use tonic::{Request, Status};
 use crate::config::GatewayUrl;
 
 /// A connection to the gateway, shared by all that talk to it.
-pub type GatewayChannel = InterceptedService<Channel, Bearer>;
+pub(crate) type GatewayChannel = InterceptedService<Channel, Bearer>;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(20);
@@ -25,14 +25,14 @@ const CONNECTION_WINDOW_BYTES: u32 = 4 << 20;
 
 /// The gateway that is configured.
 #[derive(Clone, Debug)]
-pub struct GatewayEndpoint {
+pub(crate) struct GatewayEndpoint {
     endpoint: Endpoint,
     bearer: Bearer,
 }
 
 /// Why a gateway cannot be talked to.
 #[derive(Debug, Error)]
-pub enum EndpointError {
+pub(crate) enum EndpointError {
     /// The token cannot stand in a header.
     #[error("the gateway's token is empty or holds characters that no header can")]
     Token,
@@ -49,7 +49,7 @@ impl GatewayEndpoint {
     ///
     /// # Errors
     /// When the token cannot stand in a header.
-    pub fn new(url: &GatewayUrl, token: Option<&str>) -> Result<Self, EndpointError> {
+    pub(crate) fn new(url: &GatewayUrl, token: Option<&str>) -> Result<Self, EndpointError> {
         let endpoint = Endpoint::from_shared(url.to_string())
             .map_err(|error| EndpointError::Address(innermost(&error)))?
             .connect_timeout(CONNECT_TIMEOUT)
@@ -69,7 +69,7 @@ impl GatewayEndpoint {
     ///
     /// # Errors
     /// When none comes about.
-    pub async fn connect(&self) -> Result<GatewayChannel, EndpointError> {
+    pub(crate) async fn connect(&self) -> Result<GatewayChannel, EndpointError> {
         let connecting = self.endpoint.connect().await;
         let channel = connecting.map_err(|error| EndpointError::Connect(innermost(&error)))?;
         Ok(InterceptedService::new(channel, self.bearer.clone()))
@@ -78,7 +78,7 @@ impl GatewayEndpoint {
 
 /// Shows the token, if there is one.
 #[derive(Clone, Debug)]
-pub struct Bearer(Option<MetadataValue<Ascii>>);
+pub(crate) struct Bearer(Option<MetadataValue<Ascii>>);
 
 impl Bearer {
     fn new(token: Option<&str>) -> Result<Self, EndpointError> {

@@ -32,19 +32,19 @@ const LAST_WORD: Duration = Duration::from_secs(1);
 
 /// How things stand with the gateway, for the rest of the agent.
 #[derive(Clone, Debug)]
-pub struct LinkView {
+pub(crate) struct LinkView {
     /// Whether it is there, since when, and why not.
-    pub status: LinkStatus,
+    pub(crate) status: LinkStatus,
     /// The connection that content and outcomes may use; only while attached.
-    pub channel: Option<GatewayChannel>,
+    pub(crate) channel: Option<GatewayChannel>,
     /// What it can serve; believed for a while after it went away.
-    pub hints: Option<Arc<Hints>>,
+    pub(crate) hints: Option<Arc<Hints>>,
 }
 
 impl LinkView {
     /// Before anything was tried.
     #[must_use]
-    pub fn new(now: Instant) -> Self {
+    pub(crate) fn new(now: Instant) -> Self {
         let status = LinkStatus::Away {
             since: now.into_std(),
             why: "not attached yet".into(),
@@ -59,21 +59,21 @@ impl LinkView {
 
 /// What a link needs.
 #[derive(Debug)]
-pub struct LinkParts {
+pub(crate) struct LinkParts {
     /// Where the gateway is.
-    pub endpoint: GatewayEndpoint,
+    pub(crate) endpoint: GatewayEndpoint,
     /// Who this agent is.
-    pub hello: Hello,
+    pub(crate) hello: Hello,
     /// What it is and can do.
-    pub inventory: watch::Receiver<Inventory>,
+    pub(crate) inventory: watch::Receiver<Inventory>,
     /// Its figures travel with each heartbeat.
-    pub spool: Arc<Spool>,
+    pub(crate) spool: Arc<Spool>,
     /// Where the link shows how it stands.
-    pub view: watch::Sender<LinkView>,
+    pub(crate) view: watch::Sender<LinkView>,
 }
 
 /// Keeps the agent attached until `stop`, and then says goodbye.
-pub async fn run(parts: LinkParts, timing: Timing, stop: CancellationToken) {
+pub(crate) async fn run(parts: LinkParts, timing: Timing, stop: CancellationToken) {
     let inventory = parts.inventory.borrow().clone();
     let session = Session::new(
         parts.hello.clone(),
@@ -116,7 +116,7 @@ enum Wire {
     Connecting(Connecting),
     /// What the agent says can already be sent; the gateway has not answered yet.
     Opening(Opening, mpsc::Sender<AgentMessage>),
-    Open(Streaming<GatewayMessage>, mpsc::Sender<AgentMessage>),
+    Open(Box<Streaming<GatewayMessage>>, mpsc::Sender<AgentMessage>),
 }
 
 /// Everything that can wake a link.
@@ -192,7 +192,7 @@ impl Link {
 
     fn opened(&mut self, incoming: Streaming<GatewayMessage>) {
         if let Wire::Opening(_, say) = std::mem::replace(&mut self.wire, Wire::None) {
-            self.wire = Wire::Open(incoming, say);
+            self.wire = Wire::Open(Box::new(incoming), say);
         }
     }
 

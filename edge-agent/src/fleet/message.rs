@@ -9,16 +9,16 @@ use crate::inventory::{Inventory, InventoryDelta, ModelTask};
 
 /// One message with its place in the stream, counted from 1.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Numbered {
+pub(crate) struct Numbered {
     /// Its place.
-    pub sequence: u64,
+    pub(crate) sequence: u64,
     /// What is said.
-    pub message: ToGateway,
+    pub(crate) message: ToGateway,
 }
 
 /// What an agent says.
 #[derive(Clone, Debug, PartialEq)]
-pub enum ToGateway {
+pub(crate) enum ToGateway {
     /// Who it is; the first message.
     Hello(Hello),
     /// Everything about this laptop.
@@ -43,27 +43,27 @@ pub enum ToGateway {
 
 /// Who an agent is.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Hello {
+pub(crate) struct Hello {
     /// The laptop.
-    pub device_id: String,
+    pub(crate) device_id: String,
     /// The agent's version.
-    pub agent_version: String,
+    pub(crate) agent_version: String,
     /// Taken anew at each start.
-    pub boot_id: String,
+    pub(crate) boot_id: String,
 }
 
 /// A sign of life, which also measures the round trip.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Heartbeat {
+pub(crate) struct Heartbeat {
     /// Names it.
-    pub id: u64,
+    pub(crate) id: u64,
     /// The gateway's last heartbeat, and how long ago it arrived.
-    pub answers: Option<(u64, Duration)>,
+    pub(crate) answers: Option<(u64, Duration)>,
 }
 
 /// What a gateway says.
 #[derive(Clone, Debug, PartialEq)]
-pub enum FromGateway {
+pub(crate) enum FromGateway {
     /// The stream is accepted.
     Welcome(Welcome),
     /// A policy, model assignment or setting, to be taken or refused.
@@ -91,93 +91,93 @@ pub enum FromGateway {
 
 /// How a gateway accepts a stream.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Welcome {
+pub(crate) struct Welcome {
     /// The gateway.
-    pub gateway_id: String,
+    pub(crate) gateway_id: String,
     /// Its version.
-    pub gateway_version: String,
+    pub(crate) gateway_version: String,
     /// The protocol version to speak.
-    pub protocol: u32,
+    pub(crate) protocol: u32,
     /// How often each side says that it is there.
-    pub heartbeat_interval: Duration,
+    pub(crate) heartbeat_interval: Duration,
 }
 
 /// A resource that the gateway would like this agent to apply.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Offer {
+pub(crate) struct Offer {
     /// Names it, on this stream.
-    pub nonce: u64,
+    pub(crate) nonce: u64,
     /// What kind of resource it is.
-    pub kind: &'static str,
+    pub(crate) kind: &'static str,
 }
 
 /// A gateway's sign of life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct GatewayHeartbeat {
+pub(crate) struct GatewayHeartbeat {
     /// Names it.
-    pub id: u64,
+    pub(crate) id: u64,
     /// The agent's heartbeat that it answers, and how long the gateway held that.
-    pub answers: Option<(u64, Duration)>,
+    pub(crate) answers: Option<(u64, Duration)>,
 }
 
 /// When to come back: a time drawn from between these.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Window {
+pub(crate) struct Window {
     /// Not before.
-    pub at_least: Duration,
+    pub(crate) at_least: Duration,
     /// Not after.
-    pub at_most: Duration,
+    pub(crate) at_most: Duration,
     /// Why.
-    pub reason: String,
+    pub(crate) reason: String,
 }
 
 /// What the gateway can serve. The last one wins; without another it expires.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Hints {
+pub(crate) struct Hints {
     /// How long to believe them.
-    pub time_to_live: Duration,
+    pub(crate) time_to_live: Duration,
     /// One for each model and site.
-    pub backends: Vec<BackendHint>,
+    pub(crate) backends: Vec<BackendHint>,
 }
 
 /// One model that a site can serve.
 #[derive(Clone, Debug, PartialEq)]
-pub struct BackendHint {
+pub(crate) struct BackendHint {
     /// Where.
-    pub site: Site,
+    pub(crate) site: Site,
     /// The model.
-    pub model: String,
+    pub(crate) model: String,
     /// What it does.
-    pub task: ModelTask,
+    pub(crate) task: ModelTask,
     /// The build of it.
-    pub variant: String,
+    pub(crate) variant: String,
     /// What runs it.
-    pub provider: String,
+    pub(crate) provider: String,
     /// Nothing when unknown.
-    pub usd_per_million_tokens: Option<f64>,
+    pub(crate) usd_per_million_tokens: Option<f64>,
     /// Seconds at the site, without the network, for every request.
-    pub fixed_seconds: f64,
+    pub(crate) fixed_seconds: f64,
     /// Seconds at the site for each token more.
-    pub per_token_seconds: f64,
+    pub(crate) per_token_seconds: f64,
     /// How often its answer is wrong, 0 to 1.
-    pub error_probability: f64,
+    pub(crate) error_probability: f64,
     /// Why it cannot serve now.
-    pub unavailable: Option<String>,
+    pub(crate) unavailable: Option<String>,
 }
 
 /// A place beyond this laptop where work can run.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Site {
+pub(crate) struct Site {
     /// Its name.
-    pub name: String,
+    pub(crate) name: String,
     /// Whose it is.
-    pub boundary: SiteBoundary,
+    pub(crate) boundary: SiteBoundary,
 }
 
 /// Whose a site is. There is no third: nothing that a gateway says can make a place beyond the
 /// laptop count as the laptop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum SiteBoundary {
+pub(crate) enum SiteBoundary {
     /// The laptop's owner runs it.
     Private,
     /// Anybody.

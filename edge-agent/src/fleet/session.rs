@@ -23,19 +23,19 @@ pub(super) const PROTOCOL: std::ops::RangeInclusive<u32> = 1..=1;
 
 /// The bounds of everything that waits.
 #[derive(Clone, Copy, Debug)]
-pub struct Timing {
+pub(crate) struct Timing {
     /// The longest first delay after a failure; it doubles with each.
-    pub backoff_base: Duration,
+    pub(crate) backoff_base: Duration,
     /// The longest delay after any number of failures.
-    pub backoff_cap: Duration,
+    pub(crate) backoff_cap: Duration,
     /// The longest delay that a gateway can ask for.
-    pub asked_cap: Duration,
+    pub(crate) asked_cap: Duration,
     /// How long a gateway may take to say Welcome.
-    pub welcome_within: Duration,
+    pub(crate) welcome_within: Duration,
     /// The heartbeat intervals that are accepted; others are moved to the nearest.
-    pub heartbeat: (Duration, Duration),
+    pub(crate) heartbeat: (Duration, Duration),
     /// The longest time that hints are believed.
-    pub hints_cap: Duration,
+    pub(crate) hints_cap: Duration,
 }
 
 impl Default for Timing {
@@ -53,7 +53,7 @@ impl Default for Timing {
 
 /// What can happen to a session.
 #[derive(Clone, Debug)]
-pub enum Event {
+pub(crate) enum Event {
     /// The connection that was asked for stands.
     Connected,
     /// The gateway said something.
@@ -68,7 +68,7 @@ pub enum Event {
 
 /// What the link must do.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Action {
+pub(crate) enum Action {
     /// Make a connection.
     Connect,
     /// Say this on it.
@@ -85,7 +85,7 @@ pub enum Action {
 
 /// How the link to the gateway stands.
 #[derive(Clone, Debug, PartialEq)]
-pub enum LinkStatus {
+pub(crate) enum LinkStatus {
     /// Not there; another attempt follows.
     Away {
         /// Since when.
@@ -111,7 +111,7 @@ pub enum LinkStatus {
 
 /// The agent's half of one control stream after the other.
 #[derive(Debug)]
-pub struct Session {
+pub(crate) struct Session {
     hello: Hello,
     timing: Timing,
     inventory: Inventory,
@@ -133,7 +133,7 @@ enum Phase {
     /// Hello was said.
     Greeting { said: Instant },
     /// Welcome was heard.
-    Attached(Attached),
+    Attached(Box<Attached>),
     /// Refused for good, or left on purpose.
     Over,
 }
@@ -141,7 +141,7 @@ enum Phase {
 impl Session {
     /// A session that connects at once.
     #[must_use]
-    pub fn new(hello: Hello, inventory: Inventory, timing: Timing, now: Instant) -> Self {
+    pub(crate) fn new(hello: Hello, inventory: Inventory, timing: Timing, now: Instant) -> Self {
         let mut session = Self {
             hello,
             timing,
@@ -157,13 +157,13 @@ impl Session {
     }
 
     /// The next thing to do, in order.
-    pub fn next_action(&mut self) -> Option<Action> {
+    pub(crate) fn next_action(&mut self) -> Option<Action> {
         self.actions.pop_front()
     }
 
     /// When to call [`Session::wake`], unless something happens before.
     #[must_use]
-    pub fn deadline(&self) -> Option<Instant> {
+    pub(crate) fn deadline(&self) -> Option<Instant> {
         let phase = match &self.phase {
             Phase::Waiting { until } => Some(*until),
             Phase::Greeting { said } => Some(*said + self.timing.welcome_within),
@@ -175,7 +175,7 @@ impl Session {
     }
 
     /// Something happened at `now`. `draw` is random, from 0 to 1.
-    pub fn handle(&mut self, event: Event, now: Instant, draw: f64) {
+    pub(crate) fn handle(&mut self, event: Event, now: Instant, draw: f64) {
         match event {
             Event::Connected => self.connected(now),
             Event::Message(message) => self.heard(message, now, draw),
@@ -186,7 +186,7 @@ impl Session {
     }
 
     /// A deadline may have passed by `now`. `draw` is random, from 0 to 1.
-    pub fn wake(&mut self, now: Instant, draw: f64) {
+    pub(crate) fn wake(&mut self, now: Instant, draw: f64) {
         if self.hints_until.is_some_and(|until| until <= now) {
             self.hints_until = None;
             self.act(Action::Forget);
@@ -296,7 +296,7 @@ impl Session {
         let mut attached = Attached::new(&welcome.gateway_id, interval, now, now - said);
         let messages = attached.tell_all(&self.inventory);
         self.act(Action::Report(attached.status()));
-        self.phase = Phase::Attached(attached);
+        self.phase = Phase::Attached(Box::new(attached));
         self.say(messages);
         self.wake(now, draw);
     }

@@ -8,17 +8,17 @@ use super::{Log, Spool};
 
 /// One outcome with its number.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Record {
+pub(crate) struct Record {
     /// Its place in the spool, from 1.
-    pub sequence: u64,
+    pub(crate) sequence: u64,
     /// As it was appended.
-    pub payload: Vec<u8>,
+    pub(crate) payload: Vec<u8>,
 }
 
 /// A place in a spool. It hands out only what is durable, so that a number once sent is never
 /// used again.
 #[derive(Debug)]
-pub struct Reader {
+pub(crate) struct Reader {
     next: u64,
     open: Option<Open>,
 }
@@ -43,7 +43,7 @@ impl Reader {
     ///
     /// # Errors
     /// When the disk refuses.
-    pub fn next_batch(&mut self, spool: &Spool, most: usize) -> io::Result<Vec<Record>> {
+    pub(crate) fn next_batch(&mut self, spool: &Spool, most: usize) -> io::Result<Vec<Record>> {
         let mut batch = Vec::new();
         while batch.len() < most {
             self.open_next(spool)?;

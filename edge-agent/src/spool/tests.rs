@@ -216,7 +216,7 @@ proptest! {
         for step in steps {
             match step {
                 Step::Append(size) => {
-                    let payload = vec![model.payloads.len() as u8; size];
+                    let payload = vec![u8::try_from(model.payloads.len()).unwrap(); size];
                     model.payloads.push(payload.clone());
                     prop_assert_eq!(spool.append(&payload).unwrap(), model.payloads.len() as u64);
                 }
@@ -226,14 +226,14 @@ proptest! {
                 }
                 Step::Ack(share) => {
                     let handed = (model.durable - model.acked) as u64;
-                    model.acked += share_of(handed, share) as usize;
+                    model.acked += usize::try_from(share_of(handed, share)).unwrap();
                     spool.ack(model.acked as u64).unwrap();
                 }
                 Step::Crash(kept) => {
                     drop(spool);
                     tear(folder.path(), model.durable as u64, kept);
                     spool = open(folder.path(), ROOMY);
-                    let survived = spool.log().end() as usize - 1;
+                    let survived = usize::try_from(spool.log().end()).unwrap() - 1;
                     prop_assert!(survived >= model.durable && survived <= model.payloads.len());
                     model.payloads.truncate(survived);
                     model.durable = survived;

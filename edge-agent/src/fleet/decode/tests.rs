@@ -21,6 +21,10 @@ fn hint() -> wire::BackendHint {
 }
 
 /// What is believed of a hint, or why not.
+#[expect(
+    clippy::unwrap_in_result,
+    reason = "what fails to arrive fails the test"
+)]
 fn believed(hint: wire::BackendHint) -> Result<BackendHint, String> {
     let told = wire::Hints {
         backends: vec![hint],

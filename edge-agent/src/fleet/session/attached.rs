@@ -143,7 +143,7 @@ impl Attached {
             Change::Whole => self.tell_all(inventory),
             Change::Parts(delta) => {
                 self.told = inventory.clone();
-                vec![self.number(ToGateway::Delta(Box::new(delta)))]
+                vec![self.number(ToGateway::Delta(delta))]
             }
         }
     }

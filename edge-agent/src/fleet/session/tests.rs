@@ -22,10 +22,6 @@ struct World {
 
 impl World {
     fn new() -> Self {
-        #[expect(
-            clippy::disallowed_methods,
-            reason = "a start for the clock of the test"
-        )]
         let now = Instant::now();
         let hello = Hello {
             device_id: "d".into(),

@@ -1,0 +1,1 @@
+//! Proofs about the agent as a whole.

@@ -1,0 +1,82 @@
+//! Models on this laptop, as routes: one for each task and variant, with the figures that were
+//! measured here.
+
+use std::sync::Arc;
+
+use inference_api::{ModelCard, TaskKind};
+use model_runtime::{Model, Precision, VariantReport};
+use placement::{
+    Availability, Executor, Measured, ModelTokens, OnnxExecutor, Route, TokenCounter,
+    UsdPerMillionTokens, card,
+};
+use router_policy::{Boundary, PlacementKind, Probability, Site};
+
+use crate::config::Watts;
+
+/// The routes of one loaded model, for every task that it does; none when its name cannot be told
+/// to callers.
+pub(crate) fn routes(model: &Model, watts: Watts) -> Vec<Route> {
+    let counter = model
+        .embedding()
+        .map(|_| Arc::new(ModelTokens::new(model.clone())) as Arc<dyn TokenCounter>);
+    let mut routes = Vec::new();
+    for card in [TaskKind::Embedding, TaskKind::Infer]
+        .into_iter()
+        .filter_map(|task| card(model, task))
+    {
+        let card = Arc::new(card);
+        let variants = model.variants();
+        routes.extend(
+            variants.filter_map(|variant| route(model, variant, &card, watts, counter.clone())),
+        );
+    }
+    routes
+}
+
+fn route(
+    model: &Model,
+    variant: &VariantReport,
+    card: &Arc<ModelCard>,
+    watts: Watts,
+    counter: Option<Arc<dyn TokenCounter>>,
+) -> Option<Route> {
+    Some(Route {
+        kind: PlacementKind::Device,
+        site: Site {
+            name: "device".into(),
+            boundary: Boundary::Device,
+        },
+        card: card.clone(),
+        variant: variant.name.as_str().into(),
+        provider: variant.serving.onnx_name().into(),
+        measured: Measured {
+            fixed_seconds: variant.speed.fixed_seconds,
+            per_token_seconds: variant.speed.per_token_seconds,
+        },
+        price: Some(UsdPerMillionTokens(0.0)),
+        watts: watts.get(),
+        p_error: error_probability(variant),
+        availability: Availability::Ready,
+        counter,
+        executor: Executor::Onnx(OnnxExecutor::new(model.clone(), &variant.name)?),
+    })
+}
+
+/// How often a build's answer is wrong where the full-precision one's is right: an assumption by
+/// precision, until outcomes say more, and what its outputs differed from the CPU provider's here.
+fn error_probability(variant: &VariantReport) -> Probability {
+    let by_precision = match variant.precision {
+        Precision::Fp32 => 0.0,
+        Precision::Fp16 => 0.001,
+        Precision::Int8 => 0.01,
+        Precision::Int4 => 0.03,
+    };
+    let serving = variant
+        .attempts
+        .iter()
+        .find(|attempt| attempt.provider == variant.serving);
+    let likeness = serving
+        .and_then(|attempt| attempt.outcome.as_ref().ok())
+        .map_or(1.0, |figures| figures.likeness);
+    Probability::new(by_precision + (1.0 - likeness).max(0.0))
+}

@@ -1,0 +1,36 @@
+//! What becomes of outcomes: counted, written to the spool on the request's path, and delivered to
+//! the gateway behind it.
+
+mod deliver;
+mod encode;
+mod link;
+
+use std::sync::Arc;
+
+use placement::{Outcome, OutcomeSink};
+
+use crate::spool::Spool;
+use crate::telemetry;
+
+pub(crate) use self::deliver::Delivery;
+
+/// Takes the outcome of every decided request.
+#[derive(Debug)]
+pub(crate) struct Recorder {
+    spool: Arc<Spool>,
+}
+
+impl Recorder {
+    pub(crate) fn new(spool: Arc<Spool>) -> Self {
+        Self { spool }
+    }
+}
+
+impl OutcomeSink for Recorder {
+    fn record(&self, outcome: &Outcome) {
+        telemetry::outcome(outcome);
+        if let Err(error) = self.spool.append(&encode::outcome(outcome)) {
+            telemetry::unrecorded(&error);
+        }
+    }
+}
