@@ -73,10 +73,10 @@ pub struct RuntimeConfig {
     /// The oldest version that is accepted. Unset: the one below which malformed graphs are known
     /// to be dangerous.
     pub minimum_version: Option<String>,
-    /// Threads for one session. Unset: one for each core.
+    /// Threads that the runs of one model use together. Unset: one for each core.
     pub threads: Option<NonZeroUsize>,
-    /// Execution providers to measure, by their names: `cpu`, `openvino` … Empty: all that the
-    /// library offers.
+    /// Execution providers to measure, by their names: `cpu`, `openvino` … The fastest that gives
+    /// the right numbers serves. Empty: `cpu`.
     pub providers: Vec<String>,
 }
 

@@ -115,7 +115,7 @@ pub struct Settings {
     /// Use this ONNX Runtime library: its file, or a folder that holds it.
     #[arg(long, value_name = "PATH", env = "TIDELINE_AGENT_ONNXRUNTIME")]
     pub onnxruntime: Option<PathBuf>,
-    /// Give a session this many threads.
+    /// Let the runs of one model use this many threads together.
     #[arg(long, value_name = "N", env = "TIDELINE_AGENT_THREADS")]
     pub threads: Option<NonZeroUsize>,
     /// Measure these execution providers alone, such as `cpu,openvino`.

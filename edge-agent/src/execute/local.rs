@@ -67,9 +67,9 @@ fn route(
 fn error_probability(variant: &VariantReport) -> Probability {
     let by_precision = match variant.precision {
         Precision::Fp32 => 0.0,
-        Precision::Fp16 => 0.001,
-        Precision::Int8 => 0.01,
-        Precision::Int4 => 0.03,
+        Precision::Fp16 => 0.0002,
+        Precision::Int8 => 0.002,
+        Precision::Int4 => 0.01,
     };
     let serving = variant
         .attempts
