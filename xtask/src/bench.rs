@@ -16,7 +16,7 @@ use anyhow::Result;
 use crate::program::Events;
 use crate::setup::{self, Purpose, PythonChoice};
 use crate::terminal::{Colour, Style, Terminal};
-use crate::{shell, tideline};
+use crate::tideline::{self, Package};
 
 /// What to measure, and for how long.
 #[derive(Debug, clap::Args)]
@@ -68,11 +68,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         Purpose::Bench,
         arguments.python.clone(),
     ))?;
-    tideline::build()?;
-    shell::run(&mut shell::command(
-        "cargo",
-        ["build", "--release", "--package", "tideline-peers"],
-    ))?;
+    tideline::build(&[Package::Agent, Package::Peers])?;
     let terminal = Terminal::of(&arguments.colour);
     let turns = Turns {
         rounds: arguments.rounds.max(1),

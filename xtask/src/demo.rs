@@ -17,7 +17,7 @@ use anyhow::{Context, Result, bail};
 use crate::program::{Event, Events};
 use crate::setup::{self, Purpose, PythonChoice};
 use crate::terminal::{Colour, Style, Terminal};
-use crate::tideline;
+use crate::tideline::{self, Package};
 use api::Api;
 use fleet::Fleet;
 use gateway::Witness;
@@ -46,7 +46,7 @@ pub(crate) struct Arguments {
 /// When anything did not go as it should; the message names it.
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     setup::run(&setup::Arguments::new(Purpose::Demo, arguments.python.clone()))?;
-    tideline::build()?;
+    tideline::build(&[Package::Agent, Package::Gateway, Package::CommandLine])?;
     let terminal = Terminal::of(&arguments.colour);
     let events = Events::listen()?;
     let fleet = Fleet::start(&events)?;

@@ -14,16 +14,35 @@ use crate::{repository, setup, shell};
 /// How long a program may take until it is ready: the first start measures its models.
 const START: Duration = Duration::from_secs(120);
 
-/// The programs that are built.
-const PACKAGES: [&str; 3] = ["edge-agent", "cloud-gateway", "tideline-cli"];
+/// A package of the workspace with a program.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Package {
+    Agent,
+    Gateway,
+    CommandLine,
+    Peers,
+}
 
-/// Builds the three programs as users get them.
+impl Package {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Agent => "edge-agent",
+            Self::Gateway => "cloud-gateway",
+            Self::CommandLine => "tideline-cli",
+            Self::Peers => "tideline-peers",
+        }
+    }
+}
+
+/// Builds programs as users get them.
 ///
 /// # Errors
 ///
 /// When one does not compile.
-pub(crate) fn build() -> Result<()> {
-    let chosen = PACKAGES.iter().flat_map(|package| ["--package", package]);
+pub(crate) fn build(packages: &[Package]) -> Result<()> {
+    let chosen = packages
+        .iter()
+        .flat_map(|package| ["--package", package.name()]);
     let build = ["build", "--release", "--bins"].into_iter().chain(chosen);
     shell::run(&mut shell::command("cargo", build))
 }
@@ -58,17 +77,79 @@ pub(crate) fn address(usual: u16) -> Result<SocketAddr> {
     listener.local_addr().context("no port is free on loopback")
 }
 
+/// A model package to load: its folder, and the variants of it; none is all.
+pub(crate) type Model<'a> = (PathBuf, &'a [&'a str]);
+
+/// What a gateway is told.
+#[derive(Debug)]
+pub(crate) struct GatewaySettings<'a> {
+    /// Where its configuration, state and log go.
+    pub folder: &'a Path,
+    /// What its site serves.
+    pub models: &'a [Model<'a>],
+    /// What a million tokens cost there.
+    pub usd_per_million_tokens: f64,
+}
+
+/// `tideline-gateway`, running on embedded SQLite.
+#[derive(Debug)]
+pub(crate) struct Gateway {
+    pub program: Program,
+    pub grpc: SocketAddr,
+    pub http: SocketAddr,
+    state: PathBuf,
+}
+
+impl Gateway {
+    /// Starts one, and waits until it is ready.
+    ///
+    /// # Errors
+    ///
+    /// When it does not get ready; its last words are in the message.
+    pub(crate) fn start(settings: &GatewaySettings<'_>, events: &Events) -> Result<Self> {
+        let (grpc, http) = (address(7080)?, address(7081)?);
+        let state = settings.folder.join("gateway");
+        let price = settings.usd_per_million_tokens;
+        let yaml = format!(
+            "insecureDev: true\n{}site:\n  name: cloud\n  boundary: cloud\n{}",
+            places(&state, grpc, http),
+            models(
+                settings.models,
+                &format!("    usdPerMillionTokens: {price}\n")
+            ),
+        );
+        let program = start("tideline-gateway", settings.folder, &yaml, events)?;
+        ready(&program, http, events)?;
+        Ok(Self {
+            program,
+            grpc,
+            http,
+            state,
+        })
+    }
+
+    /// The file that holds the operators' token.
+    pub(crate) fn operators_token_file(&self) -> PathBuf {
+        self.state.join("admin.token")
+    }
+
+    /// The file that holds the token that agents show.
+    fn agents_token_file(&self) -> PathBuf {
+        self.state.join("fleet.token")
+    }
+}
+
 /// What an agent is told.
 #[derive(Debug)]
 pub(crate) struct AgentSettings<'a> {
     /// Where its configuration, state and log go.
     pub folder: &'a Path,
-    /// Model packages, each with the variants to load; none is all.
-    pub models: &'a [(PathBuf, &'a [&'a str])],
+    /// What it serves itself.
+    pub models: &'a [Model<'a>],
     /// The policy; without one nothing leaves.
     pub policy: Option<&'a Path>,
-    /// The gateway's gRPC address.
-    pub gateway: Option<SocketAddr>,
+    /// The gateway to attach to.
+    pub gateway: Option<&'a Gateway>,
 }
 
 /// `tideline-agent`, running.
@@ -89,13 +170,15 @@ impl Agent {
     pub(crate) fn start(settings: &AgentSettings<'_>, events: &Events) -> Result<Self> {
         let (http, grpc) = (address(7071)?, address(7072)?);
         let state = settings.folder.join("agent");
-        let config = settings.folder.join("agent.yaml");
-        fs::write(&config, settings.to_yaml(&state, http, grpc))
-            .with_context(|| format!("could not write {}", config.display()))?;
-        let run = [Path::new("run"), Path::new("--config"), &config];
-        let command = shell::command(built("tideline-agent"), run);
-        let log = settings.folder.join("agent.log");
-        let program = Program::start("tideline-agent", command, &log, events)?;
+        let mut yaml = places(&state, grpc, http) + &models(settings.models, "");
+        if let Some(policy) = settings.policy {
+            yaml += &format!("policy: {policy:?}\n");
+        }
+        if let Some(gateway) = settings.gateway {
+            let (address, token) = (gateway.grpc, gateway.agents_token_file());
+            yaml += &format!("gateway:\n  url: http://{address}\n  tokenFile: {token:?}\n");
+        }
+        let program = start("tideline-agent", settings.folder, &yaml, events)?;
         ready(&program, http, events)?;
         Ok(Self {
             program,
@@ -111,27 +194,34 @@ impl Agent {
     }
 }
 
-impl AgentSettings<'_> {
-    fn to_yaml(&self, state: &Path, http: SocketAddr, grpc: SocketAddr) -> String {
-        let library = repository::setup().join("onnxruntime");
-        let mut yaml = format!(
-            "stateDir: {state:?}\nlisten:\n  http: \"{http}\"\n  grpc: \"{grpc}\"\n\
-             runtime:\n  library: {library:?}\nmodels:\n"
-        );
-        for (package, variants) in self.models {
-            yaml += &format!("  - path: {package:?}\n");
-            if !variants.is_empty() {
-                yaml += &format!("    variants: {variants:?}\n");
-            }
+/// What both are told in the same words.
+fn places(state: &Path, grpc: SocketAddr, http: SocketAddr) -> String {
+    let library = repository::setup().join("onnxruntime");
+    format!(
+        "stateDir: {state:?}\nlisten:\n  grpc: {grpc}\n  http: {http}\n\
+         runtime:\n  library: {library:?}\n"
+    )
+}
+
+/// The list of models, with what is said of each.
+fn models(packages: &[Model<'_>], each: &str) -> String {
+    let mut yaml = "models:\n".to_owned();
+    for (package, variants) in packages {
+        yaml += &format!("  - path: {package:?}\n{each}");
+        if !variants.is_empty() {
+            yaml += &format!("    variants: {variants:?}\n");
         }
-        if let Some(policy) = self.policy {
-            yaml += &format!("policy: {policy:?}\n");
-        }
-        if let Some(gateway) = self.gateway {
-            yaml += &format!("gateway:\n  url: \"http://{gateway}\"\n");
-        }
-        yaml
     }
+    yaml
+}
+
+/// Starts `NAME run --config NAME.yaml` with its log beside.
+fn start(name: &'static str, folder: &Path, yaml: &str, events: &Events) -> Result<Program> {
+    let config = folder.join(name).with_extension("yaml");
+    fs::write(&config, yaml).with_context(|| format!("could not write {}", config.display()))?;
+    let run = [Path::new("run"), Path::new("--config"), &config];
+    let command = shell::command(built(name), run);
+    Program::start(name, command, &config.with_extension("log"), events)
 }
 
 /// Waits until a program says that it is ready.
@@ -139,7 +229,7 @@ impl AgentSettings<'_> {
 /// # Errors
 ///
 /// When it does not in time, or ends first; with its last words.
-pub(crate) fn ready(program: &Program, http: SocketAddr, events: &Events) -> Result<()> {
+fn ready(program: &Program, http: SocketAddr, events: &Events) -> Result<()> {
     let client = crate::http::client();
     let url = format!("http://{http}/readyz");
     let answers = || {

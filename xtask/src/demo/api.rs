@@ -100,3 +100,27 @@ fn read(status: u16, headers: &HeaderMap, body: &Value, latency: Duration) -> An
         cloud_usd: cloud_usd(&decision),
     }
 }
+
+/// The kinds of sensitive data that a decision looked at.
+fn labels(debug: &Value) -> Vec<String> {
+    let labels = debug["facts"]["request"]["labels"].as_array();
+    let texts = labels.into_iter().flatten().filter_map(Value::as_str);
+    texts.map(str::to_owned).collect()
+}
+
+/// The latency that a decision expected of the candidate that it chose.
+fn predicted(debug: &Value) -> Option<Duration> {
+    let decision = &debug["decision"];
+    let chosen = usize::try_from(decision["order"][0].as_u64()?).ok()?;
+    let seconds = decision["table"][chosen]["candidate"]["prediction"]["latency"].as_f64()?;
+    Duration::try_from_secs_f64(seconds).ok()
+}
+
+/// What the cheapest candidate beyond the device would have cost.
+fn cloud_usd(debug: &Value) -> Option<f64> {
+    let table = debug["decision"]["table"].as_array()?;
+    let candidates = table.iter().map(|row| &row["candidate"]);
+    let beyond = candidates.filter(|candidate| candidate["site"]["boundary"] != "device");
+    let costs = beyond.filter_map(|candidate| candidate["prediction"]["cost"].as_f64());
+    costs.min_by(f64::total_cmp)
+}

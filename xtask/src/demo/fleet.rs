@@ -1,0 +1,150 @@
+//! The demo's fleet: one gateway on embedded SQLite, and one laptop that is attached to it.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+
+use crate::program::Events;
+use crate::tideline::{self, Agent, AgentSettings, Gateway, GatewaySettings};
+use crate::{http, repository};
+
+/// What a million tokens cost "in the cloud": the price of a small embedding model there.
+const USD_PER_MILLION_TOKENS: f64 = 0.02;
+/// How long agent and gateway may take to find each other.
+const ATTACH: Duration = Duration::from_secs(20);
+
+/// Both programs, and what the demo needs to talk to them.
+#[derive(Debug)]
+pub(crate) struct Fleet {
+    folder: PathBuf,
+    gateway: Gateway,
+    agent: Agent,
+    token: String,
+}
+
+impl Fleet {
+    /// Starts both on an empty state, and waits until the one has found the other.
+    ///
+    /// # Errors
+    ///
+    /// When one does not get ready; its last words are in the message.
+    pub(crate) fn start(events: &Events) -> Result<Self> {
+        let folder = tideline::fresh_folder("demo")?;
+        let minilm = repository::setup().join("models/minilm");
+        let policy = repository::root().join("deploy/demo/policy.yaml");
+        println!("demo: starting a gateway and an agent …");
+        let gateway = Gateway::start(
+            &GatewaySettings {
+                folder: &folder,
+                models: &[(minilm.clone(), &["fp32"])],
+                usd_per_million_tokens: USD_PER_MILLION_TOKENS,
+            },
+            events,
+        )?;
+        let agent = Agent::start(
+            &AgentSettings {
+                folder: &folder,
+                models: &[(minilm, &[])],
+                policy: Some(&policy),
+                gateway: Some(&gateway),
+            },
+            events,
+        )?;
+        let token_file = agent.token_file();
+        let token = fs::read_to_string(&token_file)
+            .with_context(|| format!("could not read {}", token_file.display()))?;
+        let fleet = Self { folder, gateway, agent, token: token.trim().to_owned() };
+        fleet.attached(events)?;
+        Ok(fleet)
+    }
+
+    /// Ends the agent, which delivers its last outcomes, and then the gateway.
+    ///
+    /// # Errors
+    ///
+    /// When one does not end in order.
+    pub(crate) fn stop(self, events: &Events) -> Result<()> {
+        let agent = self.agent.program.stop(events);
+        self.gateway.program.stop(events)?;
+        agent
+    }
+
+    /// The agent's HTTP API.
+    pub(crate) fn agent_url(&self) -> String {
+        format!("http://{}", self.agent.http)
+    }
+
+    /// The token that apps show to the agent.
+    pub(crate) fn token(&self) -> &str {
+        &self.token
+    }
+
+    /// The words with which `tideline` reaches this gateway as its operator.
+    pub(crate) fn operator(&self) -> Vec<String> {
+        let token = self.gateway.operators_token_file();
+        let gateway = format!("http://{}", self.gateway.grpc);
+        ["--gateway", &gateway, "--token-file", &token.to_string_lossy()].map(str::to_owned).into()
+    }
+
+    /// What is where, for a person.
+    pub(crate) fn places(&self) -> Vec<(&'static str, String)> {
+        vec![
+            ("agent", format!("http://{}/v1 (OpenAI), /v2 (Open Inference)", self.agent.http)),
+            ("agent, gRPC", self.agent.grpc.to_string()),
+            ("agent's token", inside(&self.agent.token_file())),
+            ("gateway, gRPC", self.gateway.grpc.to_string()),
+            ("gateway, HTTP", format!("http://{}", self.gateway.http)),
+            ("policy", "deploy/demo/policy.yaml".to_owned()),
+            ("state and logs", inside(&self.folder)),
+        ]
+    }
+
+    /// Three things to try, ready to be copied.
+    pub(crate) fn commands(&self, decision: &str) -> [String; 3] {
+        let (url, token) = (self.agent_url(), inside(&self.agent.token_file()));
+        let operator: Vec<_> =
+            self.operator().iter().map(|word| inside(Path::new(word))).collect();
+        [
+            format!(
+                "curl -si {url}/v1/embeddings -H \"Authorization: Bearer $(cat {token})\" \\\n    \
+                 -H 'Content-Type: application/json' \\\n    \
+                 -d '{{\"model\": \"minilm\", \"input\": \"Write to jo@example.com\"}}' | head -12"
+            ),
+            format!(
+                "python3 - <<'END'   # pip install openai\n\
+                 from openai import OpenAI\n\
+                 client = OpenAI(base_url=\"{url}/v1\", api_key=open(\"{token}\").read().strip())\n\
+                 answer = client.embeddings.with_raw_response.create(\
+                 model=\"minilm\", input=\"The tide comes in.\")\n\
+                 print(answer.headers[\"x-tideline-placement\"], \
+                 answer.headers[\"x-tideline-reason\"])\n\
+                 print(answer.parse().data[0].embedding[:4])\n\
+                 END"
+            ),
+            format!("target/release/tideline explain {decision} {}", operator.join(" ")),
+        ]
+    }
+
+    /// Waits until the agent says that the gateway is attached.
+    fn attached(&self, events: &Events) -> Result<()> {
+        let client = http::client();
+        let url = format!("{}/metrics", self.agent_url());
+        let bearer = format!("Bearer {}", self.token);
+        let attached = || {
+            let answer = client.get(&url).header("authorization", &bearer).call();
+            let body = answer.and_then(|mut answer| answer.body_mut().read_to_string());
+            body.is_ok_and(|text| {
+                text.lines().any(|line| line.starts_with("tideline_agent_gateway_attached 1"))
+            })
+        };
+        let what = "the agent's way to its gateway";
+        events.until(what, ATTACH, attached).with_context(|| self.agent.program.last_words())
+    }
+}
+
+/// A path as one types it in the root of the repository.
+fn inside(path: &Path) -> String {
+    path.strip_prefix(repository::root()).unwrap_or(path).display().to_string()
+}
