@@ -54,7 +54,7 @@ pub use catalog::{Catalog, EmbeddingShape, ModelCard, ServerInfo, TensorSpec};
 
 pub use front::Front;
 pub use limits::Limits;
-pub use refusal::Protocol;
+pub use refusal::{Protocol, status};
 
 pub use door::{Door, Hosts, Peer, Token};
 pub use serve::{Drained, Listener, serve};

@@ -82,7 +82,8 @@ fn address(request: &Request) -> String {
 }
 
 /// The error as a gRPC status with `google.rpc` details.
-pub(crate) fn status(error: &InferenceError) -> Status {
+#[must_use]
+pub fn status(error: &InferenceError) -> Status {
     log(error);
     let mut details = ErrorDetails::with_error_info(error.kind().code(), DOMAIN, []);
     if let Some(after) = error.retry_after() {

@@ -65,9 +65,19 @@ impl fmt::Debug for RouteCatalog {
     }
 }
 
-/// The card of a model that is loaded here; `None` when its name cannot be told to callers.
+/// The card of a model that is loaded here, for one of the tasks that it does; `None` when it does
+/// not do it, or its name cannot be told to callers.
 #[must_use]
-pub fn card(model: &Model) -> Option<ModelCard> {
+pub fn card(model: &Model, task: TaskKind) -> Option<ModelCard> {
+    let does = match (model.task(), task) {
+        // Text models take raw tensors too: that is how other servers offer them.
+        (Task::Embedding, TaskKind::Embedding | TaskKind::Infer)
+        | (Task::Infer, TaskKind::Infer) => true,
+        (Task::Infer, TaskKind::Embedding) => false,
+    };
+    if !does {
+        return None;
+    }
     let spec = |info: &TensorInfo| TensorSpec {
         name: info.name.clone(),
         datatype: datatype_into_api(info.datatype),
@@ -79,10 +89,7 @@ pub fn card(model: &Model) -> Option<ModelCard> {
         .and_then(|info| NonZeroU32::new(u32::try_from(info.dimensions).ok()?));
     Some(ModelCard {
         name: ModelName::new(model.name())?,
-        task: match model.task() {
-            Task::Embedding => TaskKind::Embedding,
-            Task::Infer => TaskKind::Infer,
-        },
+        task,
         ready: true,
         versions: vec!["1".into()],
         platform: "onnxruntime_onnx".into(),

@@ -1,0 +1,6 @@
+//! What operators ask.
+
+mod encode;
+mod service;
+
+pub(crate) use self::service::Admin;

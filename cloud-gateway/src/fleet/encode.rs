@@ -1,0 +1,105 @@
+//! What the gateway says, as it looks on the wire. One way only.
+
+use std::time::{Duration, SystemTime};
+
+use inference_api::{Boundary, TaskKind};
+use tideline_proto::tideline::fleet::v1 as wire;
+use tideline_proto::tideline::policy::v1 as policy;
+use wire::gateway_message::Message;
+
+use super::session::{Beat, ToAgent};
+use crate::backends::Site;
+use crate::hints::{BackendHint, Hints, TIME_TO_LIVE};
+
+/// Who speaks.
+#[derive(Debug)]
+pub(super) struct Speaker<'s> {
+    pub(super) gateway_id: &'s str,
+    pub(super) hints: &'s Hints,
+    pub(super) clock: SystemTime,
+}
+
+/// One message of the control stream.
+pub(super) fn message(said: ToAgent, speaker: &Speaker<'_>) -> wire::GatewayMessage {
+    let message = match said {
+        ToAgent::Welcome {
+            protocol,
+            heartbeat,
+        } => Message::Welcome(wire::Welcome {
+            gateway_id: speaker.gateway_id.to_owned(),
+            gateway_version: env!("CARGO_PKG_VERSION").to_owned(),
+            protocol,
+            capabilities: 1 << wire::Capability::Hints as i32 | 1 << wire::Capability::Drain as i32,
+            heartbeat_interval: duration(heartbeat),
+            clock: Some(speaker.clock.into()),
+            site: Some(site(&speaker.hints.site)),
+        }),
+        ToAgent::Hints => Message::Hints(hints(speaker.hints)),
+        ToAgent::Heartbeat(Beat { id, answers }) => Message::Heartbeat(wire::Heartbeat {
+            id,
+            answers: answers.map_or(0, |(id, _)| id),
+            held: answers.and_then(|(_, held)| duration(held)),
+            spooled: 0,
+            dropped_total: 0,
+        }),
+        ToAgent::ResendState => Message::ResendState(wire::ResendState {}),
+        ToAgent::Refused(reason) => Message::Refused(wire::Refused {
+            reason,
+            retry: None,
+        }),
+        ToAgent::Drain(within) => Message::Drain(wire::Drain {
+            to: Vec::new(),
+            within: duration(within),
+        }),
+    };
+    wire::GatewayMessage {
+        message: Some(message),
+    }
+}
+
+fn hints(hints: &Hints) -> wire::Hints {
+    wire::Hints {
+        time_to_live: duration(TIME_TO_LIVE),
+        backends: hints
+            .backends
+            .iter()
+            .map(|backend| encode_backend(backend, &hints.site))
+            .collect(),
+        estimates: Vec::new(),
+    }
+}
+
+fn encode_backend(backend: &BackendHint, at: &Site) -> wire::BackendHint {
+    let task = match backend.task {
+        TaskKind::Embedding => policy::Task::Embedding,
+        TaskKind::Infer => policy::Task::Infer,
+    };
+    wire::BackendHint {
+        site: Some(site(at)),
+        model: backend.model.clone(),
+        task: task.into(),
+        variant: backend.variant.clone(),
+        provider: backend.provider.clone(),
+        usd_per_million_tokens: backend.usd_per_million_tokens,
+        fixed_seconds: backend.fixed_seconds,
+        per_token_seconds: backend.per_token_seconds,
+        error_probability: backend.p_error,
+        unavailable: String::new(),
+    }
+}
+
+fn site(site: &Site) -> policy::Site {
+    let boundary = match site.boundary {
+        Boundary::Device => policy::Boundary::Device,
+        Boundary::Private => policy::Boundary::Private,
+        Boundary::Cloud => policy::Boundary::Cloud,
+    };
+    policy::Site {
+        name: site.name.clone(),
+        boundary: boundary.into(),
+    }
+}
+
+fn duration(duration: Duration) -> Option<prost_types::Duration> {
+    duration.try_into().ok()
+}

@@ -1,0 +1,123 @@
+//! A request from an agent, from the wire into one that cannot be wrong. One way only.
+
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+use inference_api::{
+    AppName, Boundary, Caller, Context, DataType, EmbeddingInput, EmbeddingTask, InferTask,
+    InferenceError, InferenceRequest, Limits, ModelSelector, RequestId, Task, Tensor,
+};
+use tideline_proto::tideline::inference::v1 as wire;
+use tideline_proto::tideline::policy::v1 as policy;
+use tokio::time::Instant;
+
+use crate::backends::Incoming;
+
+/// Reads a request; what has no bound of its own gets this site's.
+pub(super) fn execute(
+    message: wire::ExecuteRequest,
+    limits: &Limits,
+) -> Result<Incoming, InferenceError> {
+    let wire::ExecuteRequest {
+        context,
+        model,
+        variant,
+        task,
+    } = message;
+    let terms = context.unwrap_or_default();
+    let boundary = boundary(terms.boundary());
+    let remaining = terms
+        .remaining
+        .and_then(|remaining| Duration::try_from(remaining).ok());
+    let time = remaining
+        .unwrap_or(limits.request_timeout)
+        .min(limits.request_timeout);
+    let mut context = Context::new(Instant::now() + time);
+    context.caller = Caller {
+        app: AppName::new(&terms.app),
+        user: None,
+    };
+    context.boundary = boundary.unwrap_or(Boundary::Device);
+    let model = ModelSelector::parse(&model)
+        .ok_or_else(|| InferenceError::invalid("expected a model's name").with_param("model"))?;
+    let task = task.ok_or_else(|| InferenceError::invalid("the request holds no task"))?;
+    let mut request = InferenceRequest::new(model, decode_task(task, limits)?, context);
+    if let Some(id) = RequestId::parse(&terms.request_id) {
+        request.id = id;
+    }
+    Ok(Incoming {
+        request,
+        variant: Some(variant).filter(|variant| !variant.is_empty()),
+        boundary,
+    })
+}
+
+/// `None` for what was not said, which every site refuses.
+const fn boundary(boundary: policy::Boundary) -> Option<Boundary> {
+    match boundary {
+        policy::Boundary::Unspecified => None,
+        policy::Boundary::Device => Some(Boundary::Device),
+        policy::Boundary::Private => Some(Boundary::Private),
+        policy::Boundary::Cloud => Some(Boundary::Cloud),
+    }
+}
+
+fn decode_task(task: wire::execute_request::Task, limits: &Limits) -> Result<Task, InferenceError> {
+    match task {
+        wire::execute_request::Task::Embedding(task) => {
+            let count = task.inputs.len();
+            if count == 0 || count > limits.max_embedding_inputs {
+                let message = format!(
+                    "expected 1 to {} texts, got {count}",
+                    limits.max_embedding_inputs
+                );
+                return Err(InferenceError::invalid(message).with_param("input"));
+            }
+            let inputs = task.inputs.into_iter().map(input).collect::<Option<_>>();
+            let inputs = inputs.ok_or_else(|| {
+                InferenceError::invalid("an input holds neither text nor tokens")
+                    .with_param("input")
+            })?;
+            Ok(Task::Embedding(EmbeddingTask {
+                inputs,
+                dimensions: NonZeroU32::new(task.dimensions),
+            }))
+        }
+        wire::execute_request::Task::Infer(wire::TensorInference { inputs, outputs }) => {
+            if inputs.len() > limits.max_tensors || outputs.len() > limits.max_tensors {
+                return Err(InferenceError::invalid(format!(
+                    "expected at most {} tensors",
+                    limits.max_tensors
+                )));
+            }
+            let inputs = inputs.into_iter().map(tensor).collect::<Result<_, _>>()?;
+            Ok(Task::Infer(InferTask { inputs, outputs }))
+        }
+        wire::execute_request::Task::Chat(_) | wire::execute_request::Task::Completion(_) => {
+            Err(InferenceError::new(
+                inference_api::ErrorKind::Unsupported,
+                "this gateway does not generate text",
+            ))
+        }
+    }
+}
+
+fn input(input: wire::EmbeddingInput) -> Option<EmbeddingInput> {
+    Some(match input.input? {
+        wire::embedding_input::Input::Text(text) => EmbeddingInput::Text(text),
+        wire::embedding_input::Input::Tokens(tokens) => EmbeddingInput::Tokens(tokens.ids),
+    })
+}
+
+fn tensor(tensor: wire::Tensor) -> Result<Tensor, InferenceError> {
+    let wire::Tensor {
+        name,
+        datatype,
+        shape,
+        data,
+    } = tensor;
+    let datatype = DataType::parse(&datatype)
+        .ok_or_else(|| InferenceError::invalid("a tensor is of no known type"))?;
+    Tensor::new(name, datatype, shape, data)
+        .map_err(|error| InferenceError::invalid(error.to_string()))
+}

@@ -1,0 +1,68 @@
+//! An answer as it travels to the agent that asked. One way only.
+
+use std::time::Duration;
+
+use bytes::{BufMut as _, Bytes, BytesMut};
+use inference_api::{Event, Served, Tensor, Usage};
+use tideline_proto::tideline::inference::v1 as wire;
+use wire::execute_event::Event as Told;
+
+/// The first event: what serves.
+pub(super) fn served(served: &Served, site: &str) -> wire::ExecuteEvent {
+    event(Told::Served(wire::Served {
+        model: served.model.as_str().to_owned(),
+        variant: served.variant.clone().unwrap_or_default(),
+        provider: served.provider.clone().unwrap_or_default(),
+        site: site.to_owned(),
+    }))
+}
+
+/// A result, or the end. `took` is what this site spent so far, and `price` what a million tokens cost.
+pub(super) fn told(from: Event, took: Duration, price: Option<f64>) -> wire::ExecuteEvent {
+    event(match from {
+        Event::Embeddings(vectors) => Told::Embeddings(wire::Embeddings {
+            vectors: vectors.iter().map(|vector| encode_vector(vector)).collect(),
+        }),
+        Event::Outputs(tensors) => Told::Outputs(wire::TensorOutputs {
+            outputs: tensors.into_iter().map(tensor).collect(),
+        }),
+        Event::Usage(usage) => Told::Done(done(usage, took, price)),
+    })
+}
+
+fn event(event: Told) -> wire::ExecuteEvent {
+    wire::ExecuteEvent { event: Some(event) }
+}
+
+fn done(usage: Usage, took: Duration, price: Option<f64>) -> wire::Done {
+    wire::Done {
+        usage: Some(wire::Usage {
+            prompt_tokens: usage.prompt_tokens,
+            cached_tokens: 0,
+            completion_tokens: 0,
+        }),
+        finish_reason: String::new(),
+        site_seconds: took.as_secs_f64(),
+        cost_usd: price.map(|price| price * f64::from(usage.prompt_tokens) / 1e6),
+    }
+}
+
+fn encode_vector(vector: &[f32]) -> wire::Vector {
+    let mut values = BytesMut::with_capacity(size_of_val(vector));
+    for value in vector {
+        values.put_f32_le(*value);
+    }
+    wire::Vector {
+        values: values.freeze(),
+    }
+}
+
+fn tensor(tensor: Tensor) -> wire::Tensor {
+    let (name, datatype, shape, data): (_, _, _, Bytes) = tensor.into_parts();
+    wire::Tensor {
+        name,
+        datatype: datatype.name().to_owned(),
+        shape,
+        data,
+    }
+}
