@@ -6,22 +6,21 @@
 
 mod link;
 pub(crate) mod models;
+mod parts;
 mod sensing;
 
-use std::fs::{File, OpenOptions, TryLockError};
+use std::fs::File;
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context as _, bail};
+use anyhow::Context as _;
 use inference_api::{
     AdmissionLayer, AdmissionLimits, DeadlineLayer, Front, Limits, ServerInfo, Token, serve,
 };
-use model_runtime::{Library, Runtime, RuntimeConfig};
 use placement::{Conditions, Decider, Parts, PlacementRouter, RouteCatalog, RouteTable};
-use router_policy::Policy;
 use serde::{Deserialize, Serialize};
 use tokio::net::TcpListener;
 #[cfg(unix)]
@@ -40,8 +39,8 @@ use crate::inventory::Inventory;
 use crate::outcomes::Recorder;
 use crate::readiness::{Latch, Readiness};
 use crate::spool::{self, Spool};
-use crate::store::{StateDir, private};
-use crate::telemetry::{self, Metrics};
+use crate::store::StateDir;
+use crate::telemetry::Metrics;
 
 use self::models::{Loading, Models};
 
@@ -122,15 +121,15 @@ impl Agent {
         let readiness = Readiness::new();
         let models_loaded = readiness.latch("models");
         let state = StateDir::open(&config.state_dir)?;
-        let lock = lock(&state)?;
+        let lock = parts::lock(&state)?;
         let identity = Identity::load(&state)?;
-        let token = token(&identity, &state)?;
+        let token = parts::token(&identity, &state)?;
         let spool_dir = state.path("spool");
         let spool = Spool::open(&spool_dir, spool::Limits::default())
             .with_context(|| format!("cannot open the spool {}", spool_dir.display()))?;
         let spool = Arc::new(spool);
-        let endpoint = endpoint(&config)?;
-        let policy = policy(config.policy.as_deref())?;
+        let endpoint = parts::endpoint(&config)?;
+        let policy = parts::policy(config.policy.as_deref())?;
         let library = models::library(&config).await?;
         let providers = models::providers(&config)?;
 
@@ -153,7 +152,7 @@ impl Agent {
         let inventory = watch::Sender::new(inventory);
         let models = Models::default();
         let loading = library.map(|library| Loading {
-            runtime: runtime(library, &config, &state),
+            runtime: parts::runtime(library, &config, &state),
             configured: config.models.clone(),
             providers,
             watts: config.device.watts,
@@ -191,10 +190,14 @@ impl Agent {
     /// When an address is taken or a socket file cannot be made.
     pub async fn bind(self) -> anyhow::Result<BoundAgent> {
         let listen = &self.config.listen;
-        let http = bind(listen.http.addr(), "listen.http").await?;
-        let grpc = bind(listen.grpc.addr(), "listen.grpc").await?;
+        let http = parts::bind(listen.http.addr(), "listen.http").await?;
+        let grpc = parts::bind(listen.grpc.addr(), "listen.grpc").await?;
         #[cfg(unix)]
-        let socket = listen.socket.as_deref().map(bind_socket).transpose()?;
+        let socket = listen
+            .socket
+            .as_deref()
+            .map(parts::bind_socket)
+            .transpose()?;
         let addresses = Addresses {
             http: http.local_addr()?,
             grpc: grpc.local_addr()?,
@@ -291,95 +294,6 @@ impl Agent {
         }
         tasks
     }
-}
-
-/// The secret as the door asks for it. A file that was emptied by hand must not open the door.
-fn token(identity: &Identity, state: &StateDir) -> anyhow::Result<Token> {
-    let token = Token::new(identity.token.expose());
-    token.with_context(|| {
-        let path = state.path(TOKEN_FILE);
-        format!(
-            "{} holds no token of at least {} visible characters; remove it to get a new one",
-            path.display(),
-            Token::MIN_BYTES
-        )
-    })
-}
-
-fn runtime(library: Library, config: &Config, state: &StateDir) -> Runtime {
-    let figures = Some(state.path(models::FIGURES_FILE));
-    Runtime::new(
-        library,
-        RuntimeConfig {
-            threads: config.runtime.threads,
-            figures,
-        },
-    )
-}
-
-fn lock(state: &StateDir) -> anyhow::Result<File> {
-    let path = state.path("lock");
-    let file = private(OpenOptions::new().write(true).create(true).truncate(false)).open(&path);
-    let file = file.with_context(|| format!("cannot open {}", path.display()))?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => bail!("another agent uses {}", state.path("").display()),
-        Err(TryLockError::Error(error)) => {
-            Err(error).with_context(|| format!("cannot lock {}", path.display()))
-        }
-    }
-}
-
-fn endpoint(config: &Config) -> anyhow::Result<Option<GatewayEndpoint>> {
-    let Some(gateway) = &config.gateway else {
-        return Ok(None);
-    };
-    let token = gateway.token_file.as_deref().map(|path| {
-        std::fs::read_to_string(path)
-            .with_context(|| format!("cannot read the gateway's token {}", path.display()))
-    });
-    Ok(Some(GatewayEndpoint::new(
-        &gateway.url,
-        token.transpose()?.as_deref(),
-    )?))
-}
-
-/// The policy that is configured. Without one nothing leaves the laptop, and that is said loudly.
-fn policy(path: Option<&Path>) -> anyhow::Result<Policy> {
-    let Some(path) = path else {
-        telemetry::no_policy();
-        return Ok(Policy::closed());
-    };
-    let text = std::fs::read_to_string(path)
-        .with_context(|| format!("cannot read the policy {}", path.display()))?;
-    Ok(Policy::compile(&path.display().to_string(), &text)?)
-}
-
-async fn bind(address: SocketAddr, setting: &str) -> anyhow::Result<TcpListener> {
-    let bound = TcpListener::bind(address).await;
-    bound.with_context(|| {
-        format!("cannot listen on {address} ({setting}); is another agent running")
-    })
-}
-
-/// A socket file that this user alone can open, from the moment it is there.
-#[cfg(unix)]
-fn bind_socket(path: &Path) -> anyhow::Result<UnixListener> {
-    use rustix::fs::Mode;
-    let about = || format!("cannot listen on {} (listen.socket)", path.display());
-    if std::os::unix::net::UnixStream::connect(path).is_ok() {
-        bail!("{}: another program listens there", about());
-    }
-    match std::fs::remove_file(path) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-            return Err(error).with_context(about);
-        }
-        Ok(()) | Err(_) => {}
-    }
-    let before = rustix::process::umask(Mode::from_raw_mode(0o177));
-    let bound = UnixListener::bind(path);
-    rustix::process::umask(before);
-    bound.with_context(about)
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 //! the link stands.
 
 use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use inference_api::{ModelCard, ModelName, TaskKind};
 use placement::{Availability, BoxEgressService, Executor, Measured, Route, UsdPerMillionTokens};
@@ -30,11 +31,10 @@ struct Reach {
 impl Reach {
     fn of(status: &LinkStatus) -> Self {
         let away = |since: std::time::Instant, why: &str| {
-            let seconds = Instant::now()
-                .into_std()
-                .saturating_duration_since(since)
-                .as_secs();
-            let text = format!("the gateway cannot be reached since {seconds} s: {why}");
+            let text = format!(
+                "the gateway cannot be reached since {}: {why}",
+                time_of_day(since)
+            );
             Self {
                 availability: Availability::Unavailable(text.into()),
                 rtt_seconds: 0.0,
@@ -50,6 +50,21 @@ impl Reach {
             }
         }
     }
+}
+
+/// When that was, on the clock on the wall.
+fn time_of_day(then: std::time::Instant) -> String {
+    let ago = Instant::now().into_std().saturating_duration_since(then);
+    let at = SystemTime::now()
+        .checked_sub(ago)
+        .and_then(|at| at.duration_since(UNIX_EPOCH).ok());
+    let seconds = at.unwrap_or_default().as_secs() % (24 * 3600);
+    format!(
+        "{:02}:{:02}:{:02} UTC",
+        seconds / 3600,
+        seconds / 60 % 60,
+        seconds % 60
+    )
 }
 
 fn route(hint: &BackendHint, reach: &Reach, link: &watch::Receiver<LinkView>) -> Option<Route> {
