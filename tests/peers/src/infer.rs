@@ -21,21 +21,34 @@ pub(crate) struct Caller {
 }
 
 impl Caller {
-    /// Connects.
-    pub(crate) async fn connect(
-        server: SocketAddr,
-        bearer: Option<String>,
+    /// A caller on a connection that others may share.
+    pub(crate) fn new(
+        channel: Channel,
+        bearer: Option<&str>,
         request: ModelInferRequest,
     ) -> Result<Self> {
-        let endpoint = Endpoint::from_shared(format!("http://{server}"))?.tcp_nodelay(true);
-        let client = GrpcInferenceServiceClient::new(endpoint.connect().await?);
-        let authorization = bearer.map(|token| token.parse()).transpose()?;
+        let client = GrpcInferenceServiceClient::new(channel);
+        let authorization = bearer.map(str::parse).transpose()?;
         Ok(Self {
             client,
             authorization,
             request,
         })
     }
+}
+
+/// Opens this many connections.
+///
+/// # Errors
+///
+/// When nobody listens.
+pub(crate) async fn connect(server: SocketAddr, connections: u16) -> Result<Vec<Channel>> {
+    let endpoint = Endpoint::from_shared(format!("http://{server}"))?.tcp_nodelay(true);
+    let mut channels = Vec::new();
+    for _ in 0..connections {
+        channels.push(endpoint.connect().await.context("could not connect")?);
+    }
+    Ok(channels)
 }
 
 impl Call for Caller {

@@ -47,10 +47,10 @@ impl Report {
 /// # Errors
 ///
 /// When a caller cannot connect, or an answer is not what it should be.
-pub(crate) async fn run<C: Call, F: Future<Output = Result<C>>>(
+pub(crate) async fn run<C: Call>(
     callers: u16,
     measured: Duration,
-    connect: impl Fn(u16) -> F,
+    connect: impl AsyncFn(u16) -> Result<C>,
 ) -> Result<Report> {
     let mut ready = Vec::new();
     for caller in 0..callers {

@@ -60,6 +60,9 @@ enum Verb {
         /// How many numbers the tensor holds
         #[arg(long)]
         elements: u16,
+        /// How many connections the callers share
+        #[arg(long, default_value_t = 1)]
+        connections: u16,
         #[command(flatten)]
         load: Load,
     },
@@ -111,8 +114,8 @@ fn run(verb: Verb) -> Result<()> {
                 load,
             } => {
                 let requests = embed::requests(server, &token_file, &model, &texts)?;
-                let connect = |caller: u16| {
-                    embed::Caller::connect(server, requests.clone(), usize::from(caller))
+                let connect = async |caller: u16| {
+                    embed::Caller::connect(server, requests.clone(), usize::from(caller)).await
                 };
                 load::run(load.callers, load.seconds, connect).await?
             }
@@ -122,11 +125,16 @@ fn run(verb: Verb) -> Result<()> {
                 model,
                 input,
                 elements,
+                connections,
                 load,
             } => {
                 let request = infer::request(model, input, elements);
                 let token = token_file.as_deref().map(embed::bearer).transpose()?;
-                let connect = |_| infer::Caller::connect(server, token.clone(), request.clone());
+                let channels = infer::connect(server, connections.max(1)).await?;
+                let connect = async |caller: u16| {
+                    let channel = &channels[usize::from(caller) % channels.len()];
+                    infer::Caller::new(channel.clone(), token.as_deref(), request.clone())
+                };
                 load::run(load.callers, load.seconds, connect).await?
             }
             Verb::Echo { listen } => return echo::serve(listen).await,

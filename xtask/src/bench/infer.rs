@@ -63,7 +63,7 @@ pub(super) fn measure(turns: Turns, terminal: &Terminal, events: &Events) -> Res
 
     title(
         terminal,
-        "infer: a tensor of 16 KiB there and back over gRPC, 16 callers (medians of the turns)",
+        "infer: 16 KiB there and back over gRPC, 16 callers on one connection (medians of the turns)",
     );
     let rate = |seen: &[Turn]| median(seen.iter().map(|turn| turn.rate));
     let row = |name: &str, seen: &[Turn]| {
