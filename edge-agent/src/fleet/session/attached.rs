@@ -24,6 +24,9 @@ pub(super) struct Attached {
     beats: VecDeque<(u64, Instant)>,
     /// The gateway's last heartbeat.
     gateway_beat: Option<(u64, Instant)>,
+    /// How long Hello took to be answered: a round trip, and what the gateway did meanwhile.
+    greeted_in: Duration,
+    /// The round trip as heartbeats measure it, smoothed as TCP does (RFC 6298).
     rtt: Option<Duration>,
     leave_at: Option<Instant>,
 }
@@ -40,8 +43,13 @@ pub(super) enum Woken {
 }
 
 impl Attached {
-    /// A stream whose Hello was answered after `rtt`; the first heartbeat is due.
-    pub(super) fn new(gateway_id: &str, interval: Duration, now: Instant, rtt: Duration) -> Self {
+    /// A stream whose Hello was answered after `greeted_in`; the first heartbeat is due.
+    pub(super) fn new(
+        gateway_id: &str,
+        interval: Duration,
+        now: Instant,
+        greeted_in: Duration,
+    ) -> Self {
         Self {
             gateway_id: gateway_id.to_owned(),
             interval,
@@ -51,7 +59,8 @@ impl Attached {
             next_beat: now,
             beats: VecDeque::new(),
             gateway_beat: None,
-            rtt: Some(rtt),
+            greeted_in,
+            rtt: None,
             leave_at: None,
         }
     }
@@ -59,7 +68,7 @@ impl Attached {
     pub(super) fn status(&self) -> LinkStatus {
         LinkStatus::Attached {
             gateway_id: self.gateway_id.clone(),
-            rtt: self.rtt,
+            rtt: Some(self.rtt.unwrap_or(self.greeted_in)),
         }
     }
 
@@ -97,7 +106,10 @@ impl Attached {
             return false;
         };
         let sent = self.beats.drain(..=place).next_back();
-        self.rtt = sent.map(|(_, sent)| (now - sent).saturating_sub(held));
+        if let Some((_, sent)) = sent {
+            let measured = (now - sent).saturating_sub(held);
+            self.rtt = Some(self.rtt.map_or(measured, |rtt| (rtt * 7 + measured) / 8));
+        }
         true
     }
 

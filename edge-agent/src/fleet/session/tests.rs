@@ -219,6 +219,27 @@ fn heartbeats_measure_the_round_trip_without_the_time_the_gateway_held_them() {
 }
 
 #[test]
+fn one_slow_round_trip_moves_the_measure_by_an_eighth() {
+    let mut world = World::attached();
+    // The second heartbeat leaves 40 ms before the wait for its answer begins.
+    for (round, millis) in [40_u64, 80].into_iter().enumerate() {
+        world.pass(INTERVAL);
+        let said = world.said();
+        let [ToGateway::Heartbeat(sent)] = &said[..] else {
+            panic!("{said:?}")
+        };
+        world.pass(Duration::from_millis(millis));
+        world.say(beat(round as u64 + 1, Some((sent.id, Duration::ZERO))));
+    }
+    let done = world.take();
+    let rtt = Some(Duration::from_millis(50));
+    assert!(
+        matches!(&done[..], [Action::Report(LinkStatus::Attached { rtt: shown, .. })] if *shown == rtt),
+        "{done:?}"
+    );
+}
+
+#[test]
 fn an_answer_that_crosses_the_next_heartbeat_still_counts() {
     let mut world = World::attached();
     world.pass(INTERVAL);
