@@ -45,7 +45,10 @@ pub(crate) struct Arguments {
 ///
 /// When anything did not go as it should; the message names it.
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
-    setup::run(&setup::Arguments::new(Purpose::Demo, arguments.python.clone()))?;
+    setup::run(&setup::Arguments::new(
+        Purpose::Demo,
+        arguments.python.clone(),
+    ))?;
     tideline::build(&[Package::Agent, Package::Gateway, Package::CommandLine])?;
     let terminal = Terminal::of(&arguments.colour);
     let events = Events::listen()?;
@@ -90,9 +93,14 @@ fn send(
         if let Some(event) = events.next(Duration::ZERO) {
             return Err(event.unexpected());
         }
-        let answer = api.embed(sample).with_context(|| format!("text {}", index + 1))?;
+        let answer = api
+            .embed(sample)
+            .with_context(|| format!("text {}", index + 1))?;
         table.row(index + 1, sample, &answer);
-        exchanges.push(Exchange { sample: sample.clone(), answer });
+        exchanges.push(Exchange {
+            sample: sample.clone(),
+            answer,
+        });
     }
     Ok(exchanges)
 }
@@ -105,7 +113,10 @@ fn invite(fleet: &Fleet, terminal: &Terminal, exchanges: &[Exchange]) {
         println!("  {what:<18} {place}");
     }
     title("Try it");
-    let last = exchanges.iter().rev().find_map(|exchange| exchange.answer.decision_id.as_deref());
+    let last = exchanges
+        .iter()
+        .rev()
+        .find_map(|exchange| exchange.answer.decision_id.as_deref());
     for command in fleet.commands(last.unwrap_or("DECISION_ID")) {
         println!("\n{command}");
     }

@@ -12,6 +12,7 @@
 )]
 
 mod bench;
+mod demo;
 mod generate;
 mod http;
 mod program;
@@ -41,6 +42,8 @@ enum Verb {
     Tidy,
     /// Set up, then check and test everything
     Test(test::Arguments),
+    /// Watch a gateway and an agent place real requests
+    Demo(demo::Arguments),
     /// Measure Tideline beside its peers
     Bench(bench::Arguments),
 }
@@ -51,6 +54,7 @@ fn main() -> ExitCode {
         Verb::Gen => generate::run(),
         Verb::Tidy => tidy::run(),
         Verb::Test(arguments) => test::run(&arguments),
+        Verb::Demo(arguments) => demo::run(&arguments),
         Verb::Bench(arguments) => bench::run(&arguments),
     };
     match done {

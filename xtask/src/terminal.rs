@@ -29,7 +29,6 @@ pub(crate) struct Terminal {
 /// What a part of the text is; the terminal knows how that looks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Style {
-    Plain,
     Strong,
     Faint,
     Good,
@@ -56,7 +55,6 @@ impl Terminal {
     /// The text in its style.
     pub(crate) fn paint<'a>(&self, style: Style, text: &'a str) -> Cow<'a, str> {
         let code = match style {
-            Style::Plain => return Cow::Borrowed(text),
             Style::Strong => "1",
             Style::Faint => "2",
             Style::Good => "32",

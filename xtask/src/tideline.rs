@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use serde_json::Value;
 
 use crate::program::{Events, Program};
 use crate::{repository, setup, shell};
@@ -128,9 +129,27 @@ impl Gateway {
         })
     }
 
-    /// The file that holds the operators' token.
-    pub(crate) fn operators_token_file(&self) -> PathBuf {
-        self.state.join("admin.token")
+    /// The words with which `tideline` reaches it as its operator.
+    pub(crate) fn operator(&self) -> [String; 4] {
+        let url = format!("http://{}", self.grpc);
+        let token = self.state.join("admin.token").display().to_string();
+        [
+            "--gateway".to_owned(),
+            url,
+            "--token-file".to_owned(),
+            token,
+        ]
+    }
+
+    /// What `tideline WORDS` lists.
+    ///
+    /// # Errors
+    ///
+    /// When the gateway does not answer with a list.
+    pub(crate) fn says(&self, words: &[&str]) -> Result<Vec<Value>> {
+        let mut command = shell::command(built("tideline"), words);
+        let told = shell::ask(command.args(self.operator()).args(["--output", "json"]))?;
+        serde_json::from_str(&told).context("tideline did not answer with a list")
     }
 
     /// The file that holds the token that agents show.

@@ -48,7 +48,11 @@ pub(crate) struct Answer {
 impl Api {
     /// The agent at this address.
     pub(crate) fn new(base: &str, token: &str) -> Self {
-        Self { http: http::client(), base: base.to_owned(), token: token.to_owned() }
+        Self {
+            http: http::client(),
+            base: base.to_owned(),
+            token: token.to_owned(),
+        }
     }
 
     /// Asks for the embedding of a sample's text.
@@ -70,10 +74,18 @@ impl Api {
         }
         let begun = Instant::now();
         let mut response = request.send(body).context("the agent did not answer")?;
-        let body = response.body_mut().read_to_string().context("the agent's answer broke off")?;
+        let body = response
+            .body_mut()
+            .read_to_string()
+            .context("the agent's answer broke off")?;
         let latency = begun.elapsed();
         let body: Value = serde_json::from_str(&body).context("the agent's answer is not JSON")?;
-        Ok(read(response.status().as_u16(), response.headers(), &body, latency))
+        Ok(read(
+            response.status().as_u16(),
+            response.headers(),
+            &body,
+            latency,
+        ))
     }
 }
 

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use serde_json::Value;
 
 use crate::program::Events;
 use crate::tideline::{self, Agent, AgentSettings, Gateway, GatewaySettings};
@@ -55,7 +56,12 @@ impl Fleet {
         let token_file = agent.token_file();
         let token = fs::read_to_string(&token_file)
             .with_context(|| format!("could not read {}", token_file.display()))?;
-        let fleet = Self { folder, gateway, agent, token: token.trim().to_owned() };
+        let fleet = Self {
+            folder,
+            gateway,
+            agent,
+            token: token.trim().to_owned(),
+        };
         fleet.attached(events)?;
         Ok(fleet)
     }
@@ -81,17 +87,25 @@ impl Fleet {
         &self.token
     }
 
-    /// The words with which `tideline` reaches this gateway as its operator.
-    pub(crate) fn operator(&self) -> Vec<String> {
-        let token = self.gateway.operators_token_file();
-        let gateway = format!("http://{}", self.gateway.grpc);
-        ["--gateway", &gateway, "--token-file", &token.to_string_lossy()].map(str::to_owned).into()
+    /// What `tideline WORDS` lists of this gateway.
+    ///
+    /// # Errors
+    ///
+    /// When the gateway does not answer.
+    pub(crate) fn gateway_says(&self, words: &[&str]) -> Result<Vec<Value>> {
+        self.gateway.says(words)
     }
 
     /// What is where, for a person.
     pub(crate) fn places(&self) -> Vec<(&'static str, String)> {
         vec![
-            ("agent", format!("http://{}/v1 (OpenAI), /v2 (Open Inference)", self.agent.http)),
+            (
+                "agent",
+                format!(
+                    "http://{}/v1 (OpenAI), /v2 (Open Inference)",
+                    self.agent.http
+                ),
+            ),
             ("agent, gRPC", self.agent.grpc.to_string()),
             ("agent's token", inside(&self.agent.token_file())),
             ("gateway, gRPC", self.gateway.grpc.to_string()),
@@ -104,8 +118,7 @@ impl Fleet {
     /// Three things to try, ready to be copied.
     pub(crate) fn commands(&self, decision: &str) -> [String; 3] {
         let (url, token) = (self.agent_url(), inside(&self.agent.token_file()));
-        let operator: Vec<_> =
-            self.operator().iter().map(|word| inside(Path::new(word))).collect();
+        let operator = self.gateway.operator().map(|word| inside(Path::new(&word)));
         [
             format!(
                 "curl -si {url}/v1/embeddings -H \"Authorization: Bearer $(cat {token})\" \\\n    \
@@ -123,7 +136,10 @@ impl Fleet {
                  print(answer.parse().data[0].embedding[:4])\n\
                  END"
             ),
-            format!("target/release/tideline explain {decision} {}", operator.join(" ")),
+            format!(
+                "target/release/tideline explain {decision} {}",
+                operator.join(" ")
+            ),
         ]
     }
 
@@ -136,15 +152,21 @@ impl Fleet {
             let answer = client.get(&url).header("authorization", &bearer).call();
             let body = answer.and_then(|mut answer| answer.body_mut().read_to_string());
             body.is_ok_and(|text| {
-                text.lines().any(|line| line.starts_with("tideline_agent_gateway_attached 1"))
+                text.lines()
+                    .any(|line| line.starts_with("tideline_agent_gateway_attached 1"))
             })
         };
         let what = "the agent's way to its gateway";
-        events.until(what, ATTACH, attached).with_context(|| self.agent.program.last_words())
+        events
+            .until(what, ATTACH, attached)
+            .with_context(|| self.agent.program.last_words())
     }
 }
 
 /// A path as one types it in the root of the repository.
 fn inside(path: &Path) -> String {
-    path.strip_prefix(repository::root()).unwrap_or(path).display().to_string()
+    path.strip_prefix(repository::root())
+        .unwrap_or(path)
+        .display()
+        .to_string()
 }

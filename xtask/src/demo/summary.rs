@@ -31,7 +31,9 @@ fn latencies(exchanges: &[Exchange]) {
     places.sort_unstable();
     places.dedup();
     for place in places {
-        let there = exchanges.iter().filter(|exchange| exchange.place() == place);
+        let there = exchanges
+            .iter()
+            .filter(|exchange| exchange.place() == place);
         let mut taken: Vec<_> = there.map(|exchange| exchange.answer.latency).collect();
         taken.sort_unstable();
         println!(
@@ -47,7 +49,10 @@ fn latencies(exchanges: &[Exchange]) {
 /// How far off the predicted latencies were.
 fn predictions(exchanges: &[Exchange]) {
     let off = |exchange: &Exchange| {
-        let predicted = exchange.answer.predicted.filter(|_| exchange.answer.error.is_none())?;
+        let predicted = exchange
+            .answer
+            .predicted
+            .filter(|_| exchange.answer.error.is_none())?;
         Some(predicted.abs_diff(exchange.answer.latency))
     };
     let mut errors: Vec<_> = exchanges.iter().filter_map(off).collect();
@@ -64,16 +69,31 @@ fn predictions(exchanges: &[Exchange]) {
 
 /// What was paid, and what would have been.
 fn costs(exchanges: &[Exchange]) {
-    let paid: f64 = exchanges.iter().filter_map(|exchange| exchange.answer.cost_usd).sum();
-    let cloud: f64 = exchanges.iter().filter_map(|exchange| exchange.answer.cloud_usd).sum();
-    println!("  cost {}, all in the cloud {}", microdollars(paid), microdollars(cloud));
+    let paid: f64 = exchanges
+        .iter()
+        .filter_map(|exchange| exchange.answer.cost_usd)
+        .sum();
+    let cloud: f64 = exchanges
+        .iter()
+        .filter_map(|exchange| exchange.answer.cloud_usd)
+        .sum();
+    println!(
+        "  cost {}, all in the cloud {}",
+        microdollars(paid),
+        microdollars(cloud)
+    );
 }
 
 fn sensitive(terminal: &Terminal, exchanges: &[Exchange], witness: &Witness) {
-    let sensitive = exchanges.iter().filter(|exchange| exchange.sample.sensitive);
+    let sensitive = exchanges
+        .iter()
+        .filter(|exchange| exchange.sample.sensitive);
     let left = sensitive.clone().filter(|exchange| exchange.left()).count();
     let style = if left == 0 { Style::Good } else { Style::Bad };
-    let told = format!("{} sensitive texts, {left} left the device", sensitive.count());
+    let told = format!(
+        "{} sensitive texts, {left} left the device",
+        sensitive.count()
+    );
     println!("  {}", terminal.paint(style, &told));
     println!(
         "  the gateway's own count: {} requests run there, {} outcomes stored, {} of them \
@@ -97,8 +117,16 @@ pub(crate) fn complaints(exchanges: &[Exchange], witness: &Witness) -> Vec<Strin
         }
     };
     expect("requests that the gateway ran", witness.served, away);
-    expect("outcomes that the gateway stored", witness.outcomes, exchanges.len());
-    expect("outcomes with labels that ran away from the device", witness.sensitive_away, 0);
+    expect(
+        "outcomes that the gateway stored",
+        witness.outcomes,
+        exchanges.len(),
+    );
+    expect(
+        "outcomes with labels that ran away from the device",
+        witness.sensitive_away,
+        0,
+    );
     complaints
 }
 
@@ -113,23 +141,37 @@ impl Exchange {
 
     /// Whether content went anywhere.
     fn left(&self) -> bool {
-        self.answer.placement.as_deref().is_some_and(|place| place != "device")
+        self.answer
+            .placement
+            .as_deref()
+            .is_some_and(|place| place != "device")
     }
 
     fn complaint(&self) -> Option<String> {
-        let Sample { sensitive, mode, .. } = &self.sample;
+        let Sample {
+            sensitive, mode, ..
+        } = &self.sample;
         let away_only = mode.as_deref() == Some("only-in-cloud");
-        let Answer { status, error, labels, .. } = &self.answer;
+        let Answer {
+            status,
+            error,
+            labels,
+            ..
+        } = &self.answer;
         match error {
             Some((code, _)) if *sensitive && away_only && code == "policy_denied" => {}
             Some((code, message)) => return Some(format!("status {status}, {code}: {message}")),
             None if *sensitive && away_only => {
-                return Some("served, though it may not leave and nothing else was asked".to_owned());
+                return Some(
+                    "served, though it may not leave and nothing else was asked".to_owned(),
+                );
             }
             None => {}
         }
         if *sensitive == labels.is_empty() {
-            return Some(format!("found {labels:?} in a text that is sensitive: {sensitive}"));
+            return Some(format!(
+                "found {labels:?} in a text that is sensitive: {sensitive}"
+            ));
         }
         if *sensitive && self.left() {
             return Some("sensitive, and it left the device".to_owned());

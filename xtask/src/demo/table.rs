@@ -26,14 +26,29 @@ impl Table {
     pub(crate) fn new(terminal: Terminal) -> Self {
         let columns = [NUMBER, LABELS, PLACEMENT, MILLISECONDS, MILLISECONDS, COST];
         let taken: usize = columns.iter().map(|width| width + 2).sum();
-        Self { terminal, text: terminal.width - taken }
+        Self {
+            terminal,
+            text: terminal.width - taken,
+        }
     }
 
     /// The names of the columns.
     pub(crate) fn head(&self) {
-        let line = self.line(["#", "text", "labels", "placement", "predicted", "actual", "cost"]);
+        let line = self.line([
+            "#",
+            "text",
+            "labels",
+            "placement",
+            "predicted",
+            "actual",
+            "cost",
+        ]);
         println!("{}", self.terminal.paint(Style::Strong, &line));
-        println!("{}", self.terminal.paint(Style::Faint, &"─".repeat(self.terminal.width)));
+        println!(
+            "{}",
+            self.terminal
+                .paint(Style::Faint, &"─".repeat(self.terminal.width))
+        );
     }
 
     /// One decision.
@@ -41,7 +56,9 @@ impl Table {
         let paint = |style, text: &str| self.terminal.paint(style, text).into_owned();
         let (place, style) = placed(answer);
         let labels = labels(answer);
-        let predicted = answer.predicted.map_or_else(|| "–".to_owned(), milliseconds);
+        let predicted = answer
+            .predicted
+            .map_or_else(|| "–".to_owned(), milliseconds);
         let cost = answer.cost_usd.map_or_else(|| "–".to_owned(), microdollars);
         println!(
             "{}  {}  {}  {}  {}  {}  {}",
@@ -97,7 +114,10 @@ fn why(sample: &Sample, answer: &Answer) -> String {
     let mut parts = vec![sample.app.as_str()];
     parts.extend(sample.mode.as_deref());
     parts.extend(answer.served.as_deref());
-    let refusal = answer.error.as_ref().map(|(code, message)| format!("{code}: {message}"));
+    let refusal = answer
+        .error
+        .as_ref()
+        .map(|(code, message)| format!("{code}: {message}"));
     parts.extend(refusal.as_deref());
     parts.push(&answer.reason);
     parts.retain(|part| !part.is_empty());
@@ -111,5 +131,9 @@ pub(crate) fn milliseconds(duration: Duration) -> String {
 
 /// An amount of the size that a request costs.
 pub(crate) fn microdollars(usd: f64) -> String {
-    if usd.abs() < 1e-12 { "0 µ$".to_owned() } else { format!("{:.2} µ$", usd * 1e6) }
+    if usd.abs() < 1e-12 {
+        "0 µ$".to_owned()
+    } else {
+        format!("{:.2} µ$", usd * 1e6)
+    }
 }
