@@ -37,6 +37,12 @@ impl StateDir {
         })
     }
 
+    /// The directory itself.
+    #[must_use]
+    pub(crate) fn root(&self) -> &Path {
+        &self.root
+    }
+
     /// Where `name` lies, or would lie.
     #[must_use]
     pub(crate) fn path(&self, name: &str) -> PathBuf {

@@ -50,7 +50,7 @@ pub(super) fn lock(state: &StateDir) -> anyhow::Result<File> {
     let file = file.with_context(|| format!("cannot open {}", path.display()))?;
     match file.try_lock() {
         Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => bail!("another agent uses {}", state.path("").display()),
+        Err(TryLockError::WouldBlock) => bail!("another agent uses {}", state.root().display()),
         Err(TryLockError::Error(error)) => {
             Err(error).with_context(|| format!("cannot lock {}", path.display()))
         }
