@@ -68,7 +68,7 @@ pub struct RuntimeLibrary {
     pub version: String,
     /// Where it was found.
     pub path: PathBuf,
-    /// Execution providers that this build of it offers.
+    /// Execution providers that it lists a device for.
     pub providers: Vec<String>,
 }
 
