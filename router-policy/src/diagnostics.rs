@@ -69,7 +69,7 @@ impl Diagnostic {
         } = self;
         let number = line.to_string();
         let margin = " ".repeat(number.len());
-        let indent = " ".repeat(column.saturating_sub(1));
+        let indent = " ".repeat(column.saturating_sub(1).min(SHOWN));
         let carets = "^".repeat(*width);
         // Writing to a string cannot fail.
         let _ = write!(

@@ -16,7 +16,7 @@ pub struct Expected {
 /// Recursive least squares with exponential forgetting (Ljung, *System Identification*, 2nd edition,
 /// section 11.2) over the two coefficients. Outcomes far from what was expected are pulled nearer
 /// before they count, so that one pause of the machine does not spoil the estimate, while a lasting
-/// change is followed within some ten outcomes.
+/// change is followed within some thirty outcomes.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct LatencyEstimator {
     fixed: f64,
@@ -27,8 +27,8 @@ pub struct LatencyEstimator {
     noise: f64,
 }
 
-/// Weight of the past against each new outcome: about the last fifty count.
-const FORGETTING: f64 = 0.98;
+/// Weight of the past against each new outcome: about the last fifteen count.
+const FORGETTING: f64 = 0.93;
 /// Tokens are counted in hundreds, so that both coefficients are of one size.
 const TOKEN_SCALE: f64 = 100.0;
 /// Outcomes further away than this many standard deviations are pulled to that distance.

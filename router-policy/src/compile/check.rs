@@ -122,7 +122,7 @@ impl<'r, 's, P: Fn(u64) -> Span> Checker<'r, 's, P> {
         if let Some(depth) = self.scope.iter().rposition(|known| known == name) {
             return Some(Typed::Text(Text::Element(depth)));
         }
-        let span = (self.place)(expr.id);
+        let span = self.span(expr);
         let mut roots: Vec<&str> = FIELDS
             .iter()
             .filter_map(|field| field.path.split('.').next())
@@ -149,7 +149,7 @@ impl<'r, 's, P: Fn(u64) -> Span> Checker<'r, 's, P> {
             return self.refuse(expr, "fields can be selected from facts only");
         };
         let Some(field) = field_at(&path) else {
-            let span = (self.place)(expr.id);
+            let span = self.span(expr);
             self.report
                 .unknown(span, "fact", &path, FIELDS.iter().map(|field| field.path));
             return None;
@@ -371,7 +371,7 @@ impl<'r, 's, P: Fn(u64) -> Span> Checker<'r, 's, P> {
             "all",
         ];
         if name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') && !name.starts_with('_') {
-            let span = (self.place)(expr.id);
+            let span = self.span(expr);
             self.report
                 .unknown(span, "function", name, KNOWN.into_iter());
             return None;
@@ -386,8 +386,27 @@ impl<'r, 's, P: Fn(u64) -> Span> Checker<'r, 's, P> {
         )
     }
 
-    fn refuse<T>(&mut self, expr: &IdedExpr, message: impl Into<String>) -> Option<T> {
+    /// Where an expression stands. The parser places a selection at its dot; people look for all of it.
+    fn span(&self, expr: &IdedExpr) -> Span {
         let span = (self.place)(expr.id);
+        let mut root = expr;
+        while let Expr::Select(select) = &root.expr {
+            root = &select.operand;
+        }
+        match path(expr) {
+            Some(path) => {
+                let start = (self.place)(root.id).start;
+                Span {
+                    start,
+                    end: start + path.len(),
+                }
+            }
+            None => span,
+        }
+    }
+
+    fn refuse<T>(&mut self, expr: &IdedExpr, message: impl Into<String>) -> Option<T> {
+        let span = self.span(expr);
         self.report.error(span, message);
         None
     }

@@ -105,6 +105,7 @@ fn rules(node: &Node, report: &mut Reporter<'_>) -> Vec<RuleText> {
 
 fn rule(node: &Node, report: &mut Reporter<'_>) -> Option<RuleText> {
     let mut fields = Fields::of(node, "a rule", report)?;
+    let has_effect = fields.has("boundary") || fields.has("avoid");
     let rule = RuleText {
         name: fields
             .required("name", report)
@@ -131,7 +132,7 @@ fn rule(node: &Node, report: &mut Reporter<'_>) -> Option<RuleText> {
         }
     }
     let clean = fields.finish(&["name", "when", "boundary", "avoid"], report);
-    if clean && !later && rule.boundary.is_none() && rule.avoid.is_empty() {
+    if clean && !later && !has_effect {
         report.error_with_help(
             fields.span,
             format!("the rule `{}` does nothing", rule.name),
@@ -280,6 +281,10 @@ impl<'n> Fields<'n> {
     fn take(&mut self, name: &str) -> Option<&'n Node> {
         let at = self.left.iter().position(|(key, _)| key.text == name)?;
         Some(&self.left.swap_remove(at).1)
+    }
+
+    fn has(&self, name: &str) -> bool {
+        self.left.iter().any(|(key, _)| key.text == name)
     }
 
     fn required(&mut self, name: &str, report: &mut Reporter<'_>) -> Option<&'n Node> {
