@@ -5,6 +5,7 @@
 //! unit`.
 
 mod at_rest;
+mod decisions;
 mod embed;
 mod infer;
 mod load;
@@ -68,7 +69,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         Purpose::Bench,
         arguments.python.clone(),
     ))?;
-    tideline::build(&[Package::Agent, Package::Peers])?;
+    tideline::build(&Package::ALL)?;
     let terminal = Terminal::of(&arguments.colour);
     let turns = Turns {
         rounds: arguments.rounds.max(1),

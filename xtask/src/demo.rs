@@ -49,7 +49,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         Purpose::Demo,
         arguments.python.clone(),
     ))?;
-    tideline::build(&[Package::Agent, Package::Gateway, Package::CommandLine])?;
+    tideline::build(&Package::PRODUCT)?;
     let terminal = Terminal::of(&arguments.colour);
     let events = Events::listen()?;
     let fleet = Fleet::start(&events)?;
@@ -113,11 +113,12 @@ fn invite(fleet: &Fleet, terminal: &Terminal, exchanges: &[Exchange]) {
         println!("  {what:<18} {place}");
     }
     title("Try it");
-    let last = exchanges
-        .iter()
-        .rev()
-        .find_map(|exchange| exchange.answer.decision_id.as_deref());
-    for command in fleet.commands(last.unwrap_or("DECISION_ID")) {
+    let answers = || exchanges.iter().rev().map(|exchange| &exchange.answer);
+    let telling = answers()
+        .find(|answer| !answer.labels.is_empty())
+        .or_else(|| answers().next());
+    let decision = telling.and_then(|answer| answer.decision_id.as_deref());
+    for command in fleet.commands(decision.unwrap_or("DECISION_ID")) {
         println!("\n{command}");
     }
     println!("\n{}", terminal.paint(Style::Faint, "Ctrl-C ends it."));

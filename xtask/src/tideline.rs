@@ -10,10 +10,13 @@ use anyhow::{Context, Result};
 use serde_json::Value;
 
 use crate::program::{Events, Program};
-use crate::{repository, setup, shell};
+use crate::{http, repository, setup, shell};
 
 /// How long a program may take until it is ready: the first start measures its models.
 const START: Duration = Duration::from_secs(120);
+
+/// How long an agent and its gateway may take to find each other.
+const ATTACH: Duration = Duration::from_secs(20);
 
 /// A package of the workspace with a program.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,6 +28,11 @@ pub(crate) enum Package {
 }
 
 impl Package {
+    /// What Tideline's users get.
+    pub(crate) const PRODUCT: [Self; 3] = [Self::Agent, Self::Gateway, Self::CommandLine];
+    /// That, and what benchmarks add.
+    pub(crate) const ALL: [Self; 4] = [Self::Agent, Self::Gateway, Self::CommandLine, Self::Peers];
+
     fn name(self) -> &'static str {
         match self {
             Self::Agent => "edge-agent",
@@ -211,6 +219,39 @@ impl Agent {
     pub(crate) fn token_file(&self) -> PathBuf {
         self.state.join("token")
     }
+
+    /// The token of its local API.
+    ///
+    /// # Errors
+    ///
+    /// When the file cannot be read.
+    pub(crate) fn token(&self) -> Result<String> {
+        let file = self.token_file();
+        let text = fs::read_to_string(&file);
+        let text = text.with_context(|| format!("could not read {}", file.display()))?;
+        Ok(text.trim().to_owned())
+    }
+
+    /// Waits until it says that its gateway is attached.
+    ///
+    /// # Errors
+    ///
+    /// When that does not happen in time; its last words are in the message.
+    pub(crate) fn attached(&self, events: &Events) -> Result<()> {
+        let client = http::client();
+        let url = format!("http://{}/metrics", self.http);
+        let bearer = format!("Bearer {}", self.token()?);
+        let attached = || {
+            let answer = client.get(&url).header("authorization", &bearer).call();
+            let text = answer.and_then(|mut answer| answer.body_mut().read_to_string());
+            let mut lines = text.as_deref().unwrap_or_default().lines();
+            lines.any(|line| line == "tideline_agent_gateway_attached 1")
+        };
+        let what = "the agent's way to its gateway";
+        events
+            .until(what, ATTACH, attached)
+            .with_context(|| self.program.last_words())
+    }
 }
 
 /// What both are told in the same words.
@@ -249,7 +290,7 @@ fn start(name: &'static str, folder: &Path, yaml: &str, events: &Events) -> Resu
 ///
 /// When it does not in time, or ends first; with its last words.
 fn ready(program: &Program, http: SocketAddr, events: &Events) -> Result<()> {
-    let client = crate::http::client();
+    let client = http::client();
     let url = format!("http://{http}/readyz");
     let answers = || {
         client

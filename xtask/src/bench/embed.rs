@@ -9,8 +9,8 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use anyhow::{Context, Result, bail};
 use serde_json::json;
 
-use super::load::{Turn, turn};
-use super::{Figure, Turns, at_rest, median, title};
+use super::load::{EmbedLoad, Turn};
+use super::{Figure, Turns, at_rest, decisions, median, title};
 use crate::program::Events;
 use crate::terminal::Terminal;
 use crate::tideline::{self, Agent, AgentSettings};
@@ -96,6 +96,8 @@ pub(super) fn measure(turns: Turns, terminal: &Terminal, events: &Events) -> Res
 
     figures.extend(at_rest::measure(&agent, events)?);
     agent.program.stop(events)?;
+    let long = folder.join(format!("texts-{}.json", decisions::LENGTH));
+    figures.extend(decisions::measure(turns, &long, events)?);
     Ok(figures)
 }
 
@@ -116,23 +118,13 @@ fn alternate(
 ) -> Result<(Vec<Turn>, Vec<Turn>)> {
     let texts = folder.join(format!("texts-{}.json", load.length));
     let (mut ours, mut theirs) = (Vec::new(), Vec::new());
+    let load = EmbedLoad {
+        texts: &texts,
+        callers: load.callers,
+        seconds: turns.seconds,
+    };
     for _ in 0..turns.rounds {
-        let words: [OsString; 13] = [
-            "embed".into(),
-            "--server".into(),
-            agent.http.to_string().into(),
-            "--token-file".into(),
-            agent.token_file().into(),
-            "--model".into(),
-            "minilm".into(),
-            "--texts".into(),
-            texts.clone().into(),
-            "--callers".into(),
-            load.callers.to_string().into(),
-            "--seconds".into(),
-            turns.seconds.to_string().into(),
-        ];
-        ours.push(turn(words)?);
+        ours.push(load.turn(agent)?);
         theirs.push(baseline.turn(&texts, turns.seconds)?);
     }
     Ok((ours, theirs))
@@ -140,7 +132,8 @@ fn alternate(
 
 /// Writes texts of the exact lengths.
 fn texts(package: &Path, folder: &Path) -> Result<()> {
-    let lengths = LENGTHS.map(|length| OsString::from(length.to_string()));
+    let lengths = LENGTHS.into_iter().chain([decisions::LENGTH]);
+    let lengths = lengths.map(|length| OsString::from(length.to_string()));
     let mut script = python("texts.py");
     script
         .arg(package.join("tokenizer.json"))

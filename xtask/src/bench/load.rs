@@ -1,11 +1,13 @@
 //! One turn of the load generator, and what came of it.
 
 use std::ffi::OsString;
+use std::path::Path;
 
 use anyhow::{Context, Result};
 use serde_json::Value;
 
-use crate::{shell, tideline};
+use crate::shell;
+use crate::tideline::{self, Agent};
 
 /// What a turn came to.
 #[derive(Debug, Clone, Copy)]
@@ -47,4 +49,34 @@ impl Turn {
 pub(crate) fn turn(arguments: impl IntoIterator<Item = OsString>) -> Result<Turn> {
     let report = shell::ask(&mut shell::command(tideline::built("peers"), arguments))?;
     Turn::parse(report.trim())
+}
+
+/// Load on an agent's embeddings API.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct EmbedLoad<'a> {
+    /// A JSON list of texts.
+    pub texts: &'a Path,
+    /// How many ask at once.
+    pub callers: u16,
+    /// For how long.
+    pub seconds: f64,
+}
+
+impl EmbedLoad<'_> {
+    /// One turn of it.
+    ///
+    /// # Errors
+    ///
+    /// When a call fails.
+    pub(crate) fn turn(&self, agent: &Agent) -> Result<Turn> {
+        let mut words: Vec<OsString> = vec!["embed".into()];
+        let mut option = |name: &str, value: OsString| words.extend([name.into(), value]);
+        option("--server", agent.http.to_string().into());
+        option("--token-file", agent.token_file().into());
+        option("--model", "minilm".into());
+        option("--texts", self.texts.into());
+        option("--callers", self.callers.to_string().into());
+        option("--seconds", self.seconds.to_string().into());
+        turn(words)
+    }
 }

@@ -29,7 +29,7 @@ pub(crate) struct Answer {
     pub latency: Duration,
     /// `x-tideline-placement`, where anything was placed.
     pub placement: Option<String>,
-    /// What served, and on what: `model`, `provider`.
+    /// What served: the variant, and the provider that ran it.
     pub served: Option<String>,
     /// `x-tideline-reason`.
     pub reason: String,
@@ -93,7 +93,7 @@ fn read(status: u16, headers: &HeaderMap, body: &Value, latency: Duration) -> An
     let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
     let owned = |name: &str| header(name).map(str::to_owned);
     let debug = header("x-tideline-debug").and_then(|text| serde_json::from_str(text).ok());
-    let decision = debug.unwrap_or(Value::Null);
+    let debug: Value = debug.unwrap_or_default();
     let error = body["error"].is_object().then(|| {
         let text = |name: &str| body["error"][name].as_str().unwrap_or_default().to_owned();
         (text("code"), text("message"))
@@ -103,13 +103,13 @@ fn read(status: u16, headers: &HeaderMap, body: &Value, latency: Duration) -> An
         error,
         latency,
         placement: owned("x-tideline-placement"),
-        served: owned("x-tideline-provider"),
+        served: header("x-tideline-provider").map(|provider| served(&debug, provider)),
         reason: owned("x-tideline-reason").unwrap_or_default(),
         decision_id: owned("x-tideline-decision-id"),
         cost_usd: header("x-tideline-cost-usd").and_then(|text| text.parse().ok()),
-        labels: labels(&decision),
-        predicted: predicted(&decision),
-        cloud_usd: cloud_usd(&decision),
+        labels: labels(&debug),
+        predicted: predicted(&debug),
+        cloud_usd: cloud_usd(&debug),
     }
 }
 
@@ -122,10 +122,26 @@ fn labels(debug: &Value) -> Vec<String> {
 
 /// The latency that a decision expected of the candidate that it chose.
 fn predicted(debug: &Value) -> Option<Duration> {
-    let decision = &debug["decision"];
-    let chosen = usize::try_from(decision["order"][0].as_u64()?).ok()?;
-    let seconds = decision["table"][chosen]["candidate"]["prediction"]["latency"].as_f64()?;
+    let seconds = chosen(debug)["prediction"]["latency"].as_f64()?;
     Duration::try_from_secs_f64(seconds).ok()
+}
+
+/// The chosen variant and what ran it, in few words: `int8 on CPU`.
+fn served(debug: &Value, provider: &str) -> String {
+    let provider = provider.trim_end_matches("ExecutionProvider");
+    match chosen(debug)["variant"].as_str() {
+        Some(variant) => format!("{variant} on {provider}"),
+        None => provider.to_owned(),
+    }
+}
+
+/// The candidate that a decision chose; null when it chose none.
+fn chosen(debug: &Value) -> &Value {
+    let decision = &debug["decision"];
+    let row = decision["order"][0]
+        .as_u64()
+        .and_then(|row| usize::try_from(row).ok());
+    row.map_or(&Value::Null, |row| &decision["table"][row]["candidate"])
 }
 
 /// What the cheapest candidate beyond the device would have cost.

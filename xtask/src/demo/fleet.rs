@@ -1,20 +1,16 @@
 //! The demo's fleet: one gateway on embedded SQLite, and one laptop that is attached to it.
 
-use std::fs;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use serde_json::Value;
 
 use crate::program::Events;
+use crate::repository;
 use crate::tideline::{self, Agent, AgentSettings, Gateway, GatewaySettings};
-use crate::{http, repository};
 
 /// What a million tokens cost "in the cloud": the price of a small embedding model there.
 const USD_PER_MILLION_TOKENS: f64 = 0.02;
-/// How long agent and gateway may take to find each other.
-const ATTACH: Duration = Duration::from_secs(20);
 
 /// Both programs, and what the demo needs to talk to them.
 #[derive(Debug)]
@@ -53,17 +49,14 @@ impl Fleet {
             },
             events,
         )?;
-        let token_file = agent.token_file();
-        let token = fs::read_to_string(&token_file)
-            .with_context(|| format!("could not read {}", token_file.display()))?;
-        let fleet = Self {
+        agent.attached(events)?;
+        let token = agent.token()?;
+        Ok(Self {
             folder,
             gateway,
             agent,
-            token: token.trim().to_owned(),
-        };
-        fleet.attached(events)?;
-        Ok(fleet)
+            token,
+        })
     }
 
     /// Ends the agent, which delivers its last outcomes, and then the gateway.
@@ -141,25 +134,6 @@ impl Fleet {
                 operator.join(" ")
             ),
         ]
-    }
-
-    /// Waits until the agent says that the gateway is attached.
-    fn attached(&self, events: &Events) -> Result<()> {
-        let client = http::client();
-        let url = format!("{}/metrics", self.agent_url());
-        let bearer = format!("Bearer {}", self.token);
-        let attached = || {
-            let answer = client.get(&url).header("authorization", &bearer).call();
-            let body = answer.and_then(|mut answer| answer.body_mut().read_to_string());
-            body.is_ok_and(|text| {
-                text.lines()
-                    .any(|line| line.starts_with("tideline_agent_gateway_attached 1"))
-            })
-        };
-        let what = "the agent's way to its gateway";
-        events
-            .until(what, ATTACH, attached)
-            .with_context(|| self.agent.program.last_words())
     }
 }
 
