@@ -10,8 +10,8 @@ use super::source::Source;
 /// The page that describes the protocols.
 pub(crate) const PAGE: &str = "docs/protocol.md";
 
-const BEGIN: &str = "<!-- digests: written by `cargo xtask gen` -->";
-const END: &str = "<!-- /digests -->";
+const BEGIN: &str = "<!-- proto-digests:begin -->";
+const END: &str = "<!-- proto-digests:end -->";
 
 /// The page carries the digests of the files as they are.
 pub(crate) fn fresh(house: &House) -> Vec<Finding> {
