@@ -44,7 +44,7 @@ impl Hints {
                     usd_per_million_tokens: backend.usd_per_million_tokens(),
                     fixed_seconds: backend.speed().fixed_seconds,
                     per_token_seconds: backend.speed().per_token_seconds,
-                    p_error: backend.p_error(),
+                    p_error: backend.p_error().get(),
                 });
             }
         }

@@ -3,7 +3,8 @@
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use router_policy::{Expected, LatencyEstimator, Seconds, Tokens};
+use model_runtime::{Precision, VariantReport};
+use router_policy::{Expected, LatencyEstimator, Probability, Seconds, Tokens};
 
 use crate::table::Measured;
 
@@ -35,4 +36,24 @@ impl Estimate {
         let mut estimator = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         *estimator = estimator.observe(tokens, Seconds::clamped(took.as_secs_f64()));
     }
+}
+
+/// How often a build's answer is wrong where the full-precision one's is right: an assumption by
+/// precision, until outcomes say more, and what its outputs differed from the CPU provider's here.
+#[must_use]
+pub fn p_error(variant: &VariantReport) -> Probability {
+    let by_precision = match variant.precision {
+        Precision::Fp32 => 0.0,
+        Precision::Fp16 => 0.0002,
+        Precision::Int8 => 0.002,
+        Precision::Int4 => 0.01,
+    };
+    let serving = variant
+        .attempts
+        .iter()
+        .find(|attempt| attempt.provider == variant.serving);
+    let likeness = serving
+        .and_then(|attempt| attempt.outcome.as_ref().ok())
+        .map_or(1.0, |figures| figures.likeness);
+    Probability::new(by_precision + (1.0 - likeness).max(0.0))
 }

@@ -24,6 +24,7 @@ pub use route::{Parts, PlacementRouter};
 
 pub use table::{Availability, Executor, Measured, Route, RouteTable, UsdPerMillionTokens};
 
+pub use estimate::p_error;
 pub use execute::{BoxEgressService, Egress, OnnxExecutor};
 
 pub use conditions::Conditions;

@@ -15,7 +15,9 @@ use crate::table::Entry;
 pub struct DecisionId(Ulid);
 
 impl DecisionId {
-    pub(crate) fn generate() -> Self {
+    /// A new one, from the clock and a random source.
+    #[must_use]
+    pub fn generate() -> Self {
         Self(Ulid::generate())
     }
 }

@@ -153,6 +153,7 @@ impl Placing {
             return Err(error);
         }
         let mut failovers = 0;
+        let mut after = None;
         let order = decided.decision.order();
         let mut request = Some(request);
         for (tried, &index) in order.iter().enumerate() {
@@ -173,6 +174,7 @@ impl Placing {
                 candidate: index,
                 decided: &decided,
                 prepared: prepared.as_ref(),
+                after,
             };
             let begun = Started::now();
             match attempt.run(sent).await {
@@ -184,6 +186,7 @@ impl Placing {
                     let placement = entry.route.kind;
                     tracing::warn!(decision = %decided.id, %placement, error = error.log(), "a placement failed, the next is tried");
                     failovers += 1;
+                    after = Some((placement, error.kind()));
                 }
                 Err(error) => {
                     underway.failed(entry, index, error.kind(), failovers);

@@ -145,6 +145,7 @@ impl Entry {
 /// What identifies a route across replacements.
 #[derive(Clone, PartialEq, Eq, Hash)]
 struct Key {
+    task: TaskKind,
     site: Arc<str>,
     model: Arc<str>,
     variant: Arc<str>,
@@ -225,6 +226,7 @@ impl RouteTable {
 impl Writing {
     fn entry(&mut self, route: Route) -> Arc<Entry> {
         let key = Key {
+            task: route.card.task,
             site: route.site.name.clone(),
             model: Arc::from(route.card.name.as_str()),
             variant: route.variant.clone(),

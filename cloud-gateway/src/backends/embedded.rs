@@ -5,12 +5,12 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use inference_api::{InferenceError, InferenceRequest, InferenceStream, TaskKind};
 use model_runtime::{
-    Library, LibraryConfig, LoadOptions, Model, Package, Precision, ProviderName, Runtime, Speed,
+    Library, LibraryConfig, LoadOptions, Model, Package, ProviderName, Runtime, Speed,
     VariantReport, Version,
 };
 use placement::{
     Availability, Executor, Measured, ModelTokens, OnnxExecutor, Route, TokenCounter,
-    UsdPerMillionTokens, boundary_to_policy, card,
+    UsdPerMillionTokens, boundary_to_policy, card, p_error,
 };
 use router_policy::{PlacementKind, Probability};
 use tower::ServiceExt as _;
@@ -52,15 +52,9 @@ impl Embedded {
         self.usd_per_million_tokens
     }
 
-    /// How often its answer is wrong where full precision's is right: an assumption by precision,
-    /// until outcomes say more.
-    pub(crate) const fn p_error(&self) -> f64 {
-        match self.report.precision {
-            Precision::Fp32 => 0.0,
-            Precision::Fp16 => 0.001,
-            Precision::Int8 => 0.01,
-            Precision::Int4 => 0.03,
-        }
+    /// How often its answer is wrong.
+    pub(crate) fn p_error(&self) -> Probability {
+        p_error(&self.report)
     }
 
     /// The tasks that it does.
@@ -104,7 +98,7 @@ impl Embedded {
                 price: self.usd_per_million_tokens.map(UsdPerMillionTokens),
                 // A thin client's own machine does nothing meanwhile.
                 watts: 0.0,
-                p_error: Probability::new(self.p_error()),
+                p_error: self.p_error(),
                 availability: Availability::Ready,
                 counter: counter.clone(),
                 executor: Executor::Onnx(self.executor.clone()),

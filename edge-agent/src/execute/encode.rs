@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use inference_api::{EmbeddingInput, InferTask, InferenceRequest, Task, Tensor};
+use placement::DecisionId;
 use router_policy::Boundary;
 use tideline_proto::tideline::inference::v1 as wire;
 use tideline_proto::tideline::policy::v1 as policy;
@@ -16,6 +17,8 @@ pub(super) struct Terms<'t> {
     pub(super) remaining: Duration,
     /// The model that was decided on.
     pub(super) model: &'t str,
+    /// The decision that let it leave.
+    pub(super) decision: DecisionId,
     /// The build of it; empty is the site's choice.
     pub(super) variant: &'t str,
 }
@@ -30,7 +33,7 @@ pub(super) fn execute(request: InferenceRequest, terms: &Terms<'_>) -> wire::Exe
         .map_or("", |app| app.as_str());
     let context = wire::Context {
         request_id: request.id.to_string(),
-        decision_id: String::new(),
+        decision_id: terms.decision.to_string(),
         boundary: boundary(terms.boundary).into(),
         remaining: terms.remaining.try_into().ok(),
         app: app.to_owned(),

@@ -4,12 +4,12 @@
 use std::sync::Arc;
 
 use inference_api::{ModelCard, TaskKind};
-use model_runtime::{Model, Precision, VariantReport};
+use model_runtime::{Model, VariantReport};
 use placement::{
     Availability, Executor, Measured, ModelTokens, OnnxExecutor, Route, TokenCounter,
-    UsdPerMillionTokens, card,
+    UsdPerMillionTokens, card, p_error,
 };
-use router_policy::{Boundary, PlacementKind, Probability, Site};
+use router_policy::{Boundary, PlacementKind, Site};
 
 use crate::config::Watts;
 
@@ -55,28 +55,9 @@ fn route(
         },
         price: Some(UsdPerMillionTokens(0.0)),
         watts: watts.get(),
-        p_error: error_probability(variant),
+        p_error: p_error(variant),
         availability: Availability::Ready,
         counter,
         executor: Executor::Onnx(OnnxExecutor::new(model.clone(), &variant.name)?),
     })
-}
-
-/// How often a build's answer is wrong where the full-precision one's is right: an assumption by
-/// precision, until outcomes say more, and what its outputs differed from the CPU provider's here.
-fn error_probability(variant: &VariantReport) -> Probability {
-    let by_precision = match variant.precision {
-        Precision::Fp32 => 0.0,
-        Precision::Fp16 => 0.0002,
-        Precision::Int8 => 0.002,
-        Precision::Int4 => 0.01,
-    };
-    let serving = variant
-        .attempts
-        .iter()
-        .find(|attempt| attempt.provider == variant.serving);
-    let likeness = serving
-        .and_then(|attempt| attempt.outcome.as_ref().ok())
-        .map_or(1.0, |figures| figures.likeness);
-    Probability::new(by_precision + (1.0 - likeness).max(0.0))
 }

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use futures::future::BoxFuture;
 use inference_api::{ErrorKind, InferenceError, InferenceRequest, InferenceStream};
-use placement::Egress;
+use placement::{DecisionId, Egress};
 use router_policy::EgressPermit;
 use tideline_proto::tideline::inference::v1::inference_service_client::InferenceServiceClient;
 use tokio::sync::watch;
@@ -52,6 +52,7 @@ impl RemoteExecutor {
         self,
         request: InferenceRequest,
         permit: EgressPermit,
+        decision: DecisionId,
     ) -> Result<InferenceStream, InferenceError> {
         let deadline = request.context.deadline;
         if permit.site() != self.site {
@@ -59,7 +60,17 @@ impl RemoteExecutor {
                 .with_log("a permit for one site was given up at another"));
         }
         let channel = self.link.borrow().channel.clone().ok_or_else(away)?;
-        let answer = timeout_at(deadline, self.exchange(channel, request, permit));
+        let answer = timeout_at(
+            deadline,
+            self.exchange(
+                channel,
+                Egress {
+                    request,
+                    permit,
+                    decision,
+                },
+            ),
+        );
         answer
             .await
             .unwrap_or_else(|_elapsed| Err(InferenceError::deadline_exceeded()))
@@ -70,9 +81,13 @@ impl RemoteExecutor {
     async fn exchange(
         &self,
         channel: GatewayChannel,
-        request: InferenceRequest,
-        permit: EgressPermit,
+        egress: Egress,
     ) -> Result<InferenceStream, InferenceError> {
+        let Egress {
+            request,
+            permit,
+            decision,
+        } = egress;
         let remaining = request
             .context
             .deadline
@@ -80,6 +95,7 @@ impl RemoteExecutor {
         let asked = decode::Asked::of(&request);
         let terms = encode::Terms {
             boundary: permit.boundary(),
+            decision,
             remaining,
             model: &self.model,
             variant: &self.variant,
@@ -119,10 +135,12 @@ impl Service<Egress> for RemoteExecutor {
     fn call(
         &mut self,
         Egress {
-            request, permit, ..
+            request,
+            permit,
+            decision,
         }: Egress,
     ) -> Self::Future {
-        Box::pin(self.clone().run(request, permit))
+        Box::pin(self.clone().run(request, permit, decision))
     }
 }
 

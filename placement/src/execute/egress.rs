@@ -4,6 +4,8 @@ use inference_api::{InferenceError, InferenceRequest, InferenceStream};
 use router_policy::EgressPermit;
 use tower::util::BoxCloneSyncService;
 
+use crate::outcome::DecisionId;
+
 /// A request and the permit to send its content, as one value.
 #[derive(Debug)]
 pub struct Egress {
@@ -11,6 +13,8 @@ pub struct Egress {
     pub request: InferenceRequest,
     /// Which boundary and site its content may reach; given up by sending it.
     pub permit: EgressPermit,
+    /// The decision that minted the permit, for the site's own records.
+    pub decision: DecisionId,
 }
 
 /// Runs requests beyond this site.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use inference_api::{
     ErrorKind, Explanation, InferenceError, InferenceRequest, InferenceStream, Served,
 };
-use router_policy::Usd;
+use router_policy::{PlacementKind, Usd};
 use tower::ServiceExt;
 
 use super::Egress;
@@ -21,6 +21,8 @@ pub(crate) struct Attempt<'a> {
     pub(crate) candidate: usize,
     pub(crate) decided: &'a Decided,
     pub(crate) prepared: Option<&'a Prepared>,
+    /// What was tried before in vain, and why.
+    pub(crate) after: Option<(PlacementKind, ErrorKind)>,
 }
 
 impl Attempt<'_> {
@@ -32,17 +34,43 @@ impl Attempt<'_> {
         let decision = &self.decided.decision;
         let boundary = boundary_from_policy(decision.boundary());
         request.context.boundary = request.context.boundary.narrow(boundary);
-        let explanation = self.decided.explanation(request.context.wants_debug);
+        let explanation = self.explanation(request.context.wants_debug);
         let stream = match &self.entry.route.executor {
             Executor::Onnx(executor) => executor.run(request, self.prepared).await?,
             Executor::Stays(executor) => executor.clone().oneshot(request).await?,
             Executor::Leaves(executor) => {
                 let permit = decision.permit(self.candidate).ok_or_else(no_permit)?;
-                executor.clone().oneshot(Egress { request, permit }).await?
+                executor
+                    .clone()
+                    .oneshot(Egress {
+                        request,
+                        permit,
+                        decision: self.decided.id,
+                    })
+                    .await?
             }
         };
         let served = self.served(stream.served(), explanation);
         Ok(stream.with_served(Arc::new(served)))
+    }
+
+    /// Why it runs here: as it was decided, or since what was decided could not serve.
+    fn explanation(&self, wants_debug: bool) -> Explanation {
+        let explanation = self.decided.explanation(wants_debug);
+        match self.after {
+            None => explanation,
+            Some((before, why)) => {
+                let reason = format!(
+                    "{}: {before} was chosen but failed, {}",
+                    self.entry.route.kind,
+                    why.code()
+                );
+                Explanation {
+                    reason,
+                    ..explanation
+                }
+            }
+        }
     }
 
     /// What the executor says of itself, and what only the decision knows.

@@ -85,7 +85,13 @@ async fn send(view: LinkView, request: InferenceRequest) -> Result<Output, Infer
     let (_keep, link) = watch::channel(view);
     let executor = RemoteExecutor::new(link, "minilm".into(), "fp32".into(), "cloud".into());
     let permit = permit("cloud", Boundary::Cloud).unwrap();
-    let stream = executor.oneshot(Egress { request, permit }).await?;
+    let stream = executor
+        .oneshot(Egress {
+            request,
+            permit,
+            decision: placement::DecisionId::generate(),
+        })
+        .await?;
     Ok(stream.finish().await?.output)
 }
 

@@ -1,0 +1,58 @@
+//! The command line, and the environment as clap reads it.
+
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand};
+
+use crate::print::Format;
+use crate::{devices, explain, outcomes, policy};
+
+/// Asks a Tideline gateway about its fleet, and checks policies.
+#[derive(Debug, Parser)]
+#[command(name = "tideline", version, about, arg_required_else_help = true, after_long_help = LESSON)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) verb: Verb,
+    /// The gateway to ask, over gRPC.
+    #[arg(
+        long,
+        global = true,
+        value_name = "URL",
+        env = "TIDELINE_GATEWAY",
+        default_value = "http://127.0.0.1:7080"
+    )]
+    pub(crate) gateway: String,
+    /// The file with the operators' token: `admin.token` in the gateway's state directory.
+    #[arg(long, global = true, value_name = "FILE", env = "TIDELINE_TOKEN_FILE")]
+    pub(crate) token_file: Option<PathBuf>,
+    /// How to print what is found.
+    #[arg(short, long, global = true, value_enum, default_value_t = Format::Table)]
+    pub(crate) output: Format,
+}
+
+const LESSON: &str = "\
+Try it:
+  tideline devices list --token-file ~/.local/state/tideline-gateway/admin.token
+  tideline outcomes list --limit 20
+  tideline explain 01J9Z6Q4Y7M2T8   (the id in every answer's x-tideline-decision-id)
+  tideline policy check acme.yaml
+
+Exit codes: 0 done, 1 failed, 2 wrong usage, 3 not found, 4 the gateway cannot be reached.";
+
+/// What can be asked.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Verb {
+    /// The laptops that are or were attached.
+    #[command(subcommand)]
+    Devices(devices::Verb),
+    /// What became of requests.
+    #[command(subcommand)]
+    Outcomes(outcomes::Verb),
+    /// Why one request ran where it did, and what came of it.
+    Explain(explain::Options),
+    /// What the gateway itself ran since it started, and for how far a boundary.
+    Served,
+    /// Policies, without a gateway.
+    #[command(subcommand)]
+    Policy(policy::Verb),
+}
