@@ -1,0 +1,9 @@
+//! A gateway and an agent as processes, and what their clients see.
+
+mod clients;
+mod durable;
+mod first_request;
+mod hostile;
+mod offline;
+mod privacy;
+mod start_and_stop;

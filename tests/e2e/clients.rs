@@ -1,0 +1,50 @@
+//! Clients that others wrote: OpenAI's, Triton's, and gRPC's own health and reflection.
+
+use crate::support::programs::{Agent, Gateway};
+use crate::support::python::client;
+
+#[tokio::test]
+async fn the_openai_client_works_unchanged() {
+    let agent = Agent::start(None).await;
+    client(
+        "openai_embeddings.py",
+        &[&format!("http://{}/v1", agent.http), &agent.token()],
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn the_triton_clients_work_over_grpc_and_http() {
+    let agent = Agent::start(None).await;
+    let (grpc, http, token) = (
+        agent.grpc.to_string(),
+        agent.http.to_string(),
+        agent.token(),
+    );
+    client("triton_infer.py", &["grpc", &grpc, &token]).await;
+    client("triton_infer.py", &["http", &http, &token]).await;
+}
+
+#[tokio::test]
+async fn grpc_health_and_reflection_answer_on_both_programs() {
+    let gateway = Gateway::start().await;
+    let agent = Agent::start(None).await;
+    client(
+        "health_and_reflection.py",
+        &[
+            &agent.grpc.to_string(),
+            &agent.token(),
+            "inference.GRPCInferenceService",
+        ],
+    )
+    .await;
+    client(
+        "health_and_reflection.py",
+        &[
+            &gateway.grpc.to_string(),
+            "-",
+            "tideline.fleet.v1.FleetService",
+        ],
+    )
+    .await;
+}
