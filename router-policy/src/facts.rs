@@ -260,3 +260,23 @@ pub static FIELDS: &[Field] = &[
 pub(crate) fn field_at(path: &str) -> Option<&'static Field> {
     FIELDS.iter().find(|field| field.path == path)
 }
+
+#[cfg(test)]
+mod tests {
+    //! The page that documents the facts is the schema.
+
+    use super::FIELDS;
+
+    #[test]
+    fn the_page_lists_the_facts_as_they_are() {
+        let page = include_str!("../../docs/policy.md");
+        for field in FIELDS {
+            let row = format!("| `{}` | {} | {} |", field.path, field.kind(), field.about);
+            assert!(page.contains(&row), "docs/policy.md lacks: {row}");
+        }
+        let listed = page.split("<!-- facts:begin -->").nth(1);
+        let listed = listed.and_then(|rest| rest.split("<!-- facts:end -->").next());
+        let rows = listed.map_or(0, |table| table.matches("\n| `").count());
+        assert_eq!(rows, FIELDS.len(), "docs/policy.md lists a fact that is none");
+    }
+}
