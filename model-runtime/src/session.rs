@@ -43,9 +43,11 @@ impl Session {
         let mut builder = OrtSession::builder(library.environment())?
             .with_intra_threads(threads)?
             .with_inter_threads(1)?
-            // Threads wait without spinning: an idle laptop stays idle.
-            .with_intra_op_spinning(false)?
+            // The threads of one run wait for each other awake, and sleep as soon as it ends: an idle
+            // laptop stays idle.
+            .with_intra_op_spinning(true)?
             .with_inter_op_spinning(false)?
+            .with_config_entry("session.force_spinning_stop", "1")?
             .with_log_level(ort::logging::LogLevel::Fatal)?
             .with_config_entry("session.record_ep_graph_assignment_info", "1")?
             .with_execution_providers([register])?;

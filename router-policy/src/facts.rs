@@ -277,6 +277,10 @@ mod tests {
         let listed = page.split("<!-- facts:begin -->").nth(1);
         let listed = listed.and_then(|rest| rest.split("<!-- facts:end -->").next());
         let rows = listed.map_or(0, |table| table.matches("\n| `").count());
-        assert_eq!(rows, FIELDS.len(), "docs/policy.md lists a fact that is none");
+        assert_eq!(
+            rows,
+            FIELDS.len(),
+            "docs/policy.md lists a fact that is none"
+        );
     }
 }
