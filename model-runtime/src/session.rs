@@ -14,6 +14,10 @@ use crate::model::{NodeShare, Signature, TensorInfo};
 use crate::provider::{ProviderName, Threads};
 use crate::tensor::{DataType, Tensor};
 
+/// How long the threads of a run stay awake after it, in microseconds: long enough for the next
+/// request of a caller that is alone, and nothing to a battery.
+const SPIN: (&str, &str) = ("session.intra_op.spin_duration_us", "300");
+
 /// How a session is made.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Making {
@@ -43,11 +47,9 @@ impl Session {
         let mut builder = OrtSession::builder(library.environment())?
             .with_intra_threads(threads)?
             .with_inter_threads(1)?
-            // The threads of one run wait for each other awake, and sleep as soon as it ends: an idle
-            // laptop stays idle.
             .with_intra_op_spinning(true)?
             .with_inter_op_spinning(false)?
-            .with_config_entry("session.force_spinning_stop", "1")?
+            .with_config_entry(SPIN.0, SPIN.1)?
             .with_log_level(ort::logging::LogLevel::Fatal)?
             .with_config_entry("session.record_ep_graph_assignment_info", "1")?
             .with_execution_providers([register])?;
