@@ -62,15 +62,15 @@ impl PlacementRouter {
             .collect();
 
         let decided = Arc::new(self.decide(&request, facts, candidates));
-        let explanation = decided.explanation(request.context.wants_debug);
         let underway = Underway {
             request: request.id,
             started,
             decision_time: started.clock.elapsed(),
-            decided,
+            decided: decided.clone(),
             tokens,
             sink: self.0.outcomes.clone(),
         };
+        let wants_debug = request.context.wants_debug;
         let placing = Placing {
             request,
             entries,
@@ -80,7 +80,7 @@ impl PlacementRouter {
         placing
             .run()
             .await
-            .map_err(|error| error.with_explanation(explanation))
+            .map_err(|error| error.with_explanation(decided.explanation(wants_debug)))
     }
 
     /// The routes that do this task with this model.

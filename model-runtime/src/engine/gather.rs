@@ -29,7 +29,7 @@ struct Shape {
 pub(super) fn take(waiting: &mut VecDeque<Job>, share: usize, now: Instant) -> Vec<Job> {
     let mut taken: Vec<Job> = Vec::new();
     let mut shape: Option<Shape> = None;
-    let mut left = VecDeque::with_capacity(waiting.len());
+    let mut left = VecDeque::new();
     while let Some(job) = waiting.pop_front() {
         if !job.is_wanted() {
             continue;
@@ -39,12 +39,9 @@ pub(super) fn take(waiting: &mut VecDeque<Job>, share: usize, now: Instant) -> V
             continue;
         }
         match (shape_of(&job), shape) {
-            (None, None) => {
-                // Tensors run alone.
-                taken.push(job);
-                break;
-            }
-            (Some(first), None) => {
+            // Tensors run one after the other, each answered as it is done.
+            (None, None) => taken.push(job),
+            (Some(first), None) if taken.is_empty() => {
                 shape = Some(first);
                 taken.push(job);
             }
@@ -55,9 +52,9 @@ pub(super) fn take(waiting: &mut VecDeque<Job>, share: usize, now: Instant) -> V
                 }
                 None => left.push_back(job),
             },
-            (Some(_) | None, Some(_)) => left.push_back(job),
+            (Some(_), _) | (None, Some(_)) => left.push_back(job),
         }
-        if taken.len() >= share {
+        if taken.len() >= share.min(MOST_TEXTS) {
             break;
         }
     }
