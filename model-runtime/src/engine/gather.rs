@@ -39,9 +39,12 @@ pub(super) fn take(waiting: &mut VecDeque<Job>, share: usize, now: Instant) -> V
             continue;
         }
         match (shape_of(&job), shape) {
-            // Tensors run one after the other, each answered as it is done.
-            (None, None) => taken.push(job),
-            (Some(first), None) if taken.is_empty() => {
+            (None, None) => {
+                // Tensors run alone.
+                taken.push(job);
+                break;
+            }
+            (Some(first), None) => {
                 shape = Some(first);
                 taken.push(job);
             }
@@ -52,9 +55,9 @@ pub(super) fn take(waiting: &mut VecDeque<Job>, share: usize, now: Instant) -> V
                 }
                 None => left.push_back(job),
             },
-            (Some(_), _) | (None, Some(_)) => left.push_back(job),
+            (Some(_) | None, Some(_)) => left.push_back(job),
         }
-        if taken.len() >= share.min(MOST_TEXTS) {
+        if taken.len() >= share {
             break;
         }
     }
