@@ -110,3 +110,6 @@ fn rest(events: &Events, time: Duration) -> Result<()> {
         .next(time)
         .map_or(Ok(()), |event| Err(event.unexpected()))
 }
+
+#[cfg(test)]
+mod tests;

@@ -152,3 +152,6 @@ fn cloud_usd(debug: &Value) -> Option<f64> {
     let costs = beyond.filter_map(|candidate| candidate["prediction"]["cost"].as_f64());
     costs.min_by(f64::total_cmp)
 }
+
+#[cfg(test)]
+mod tests;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Result, anyhow};
 use serde_json::Value;
 
 use super::fleet::Fleet;
@@ -12,7 +12,7 @@ use crate::program::Events;
 const DELIVERY: Duration = Duration::from_secs(20);
 
 /// What the gateway itself counted and stored.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Witness {
     /// Requests that ran there.
     pub served: usize,
@@ -27,24 +27,24 @@ impl Witness {
     ///
     /// # Errors
     ///
-    /// When it does not answer.
+    /// When it does not answer, or outcomes are missing for too long.
     pub(crate) fn ask(fleet: &Fleet, requests: usize, events: &Events) -> Result<Self> {
-        let mut heard = Ok(Self::default());
+        let mut heard = Err(anyhow!("the gateway was not asked"));
         let complete = || {
-            heard = hear(fleet);
+            heard = hear(fleet, requests);
             heard
                 .as_ref()
-                .map_or(true, |witness| witness.outcomes >= requests)
+                .map_or(true, |witness| witness.outcomes == requests)
         };
-        let waited = events.until("the delivery of the last outcomes", DELIVERY, complete);
-        // Outcomes that are late are counted as they are: the summary complains.
-        heard.inspect_err(|_| drop(waited))
+        events.until("the delivery of the last outcomes", DELIVERY, complete)?;
+        heard
     }
 }
 
-fn hear(fleet: &Fleet) -> Result<Witness> {
+/// What the gateway says now; of outcomes, the newest.
+fn hear(fleet: &Fleet, newest: usize) -> Result<Witness> {
     let served = fleet.gateway_says(&["served"])?;
-    let outcomes = fleet.gateway_says(&["outcomes", "list", "--limit", "10000"])?;
+    let outcomes = fleet.gateway_says(&["outcomes", "list", "--limit", &newest.to_string()])?;
     let requests = served.iter().filter_map(|count| index(&count["requests"]));
     Ok(Witness {
         served: requests.sum(),

@@ -45,3 +45,6 @@ fn parse(line: &str) -> Result<Sample> {
         text: text("text").context("`text` is missing")?,
     })
 }
+
+#[cfg(test)]
+mod tests;
