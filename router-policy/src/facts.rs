@@ -249,7 +249,7 @@ pub static FIELDS: &[Field] = &[
     field("device.memoryAvailableMib", Read::Int(|v| i64::try_from(v.slow.device.memory_available_mib).unwrap_or(i64::MAX)), "memory that programs can still take"),
     field("network.online", Read::Bool(|v| v.slow.network.online), "there is a network"),
     field("network.metered", Read::Bool(|v| v.slow.network.metered), "its bytes cost money"),
-    field("network.rttMs", Read::Double(|v| v.slow.network.rtt_ms), "round trip to the gateway in milliseconds"),
+    field("network.rttMs", Read::Double(|v| if v.slow.network.rtt_ms.is_finite() { v.slow.network.rtt_ms } else { f64::MAX }), "round trip to the gateway in milliseconds"),
     field("user.name", Read::Text(|v| &v.slow.user.name), "the person's name in the directory"),
     field("user.groups", Read::Texts(|v| Texts::Names(&v.slow.user.groups)), "the groups that the person is in"),
     field("fleet.connected", Read::Bool(|v| v.slow.fleet.connected), "the gateway is attached"),

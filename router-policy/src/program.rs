@@ -8,16 +8,23 @@ use std::sync::Arc;
 
 use smallvec::SmallVec;
 
-use crate::facts::{Texts, View};
+use crate::facts::{Field, Texts, View};
 
 /// The elements that the lists around an expression stand at, the outermost first.
 pub(crate) type Scope<'f> = SmallVec<[&'f str; 2]>;
+
+/// A fact, and how it is read.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Fact<R> {
+    pub(crate) field: &'static Field,
+    pub(crate) read: R,
+}
 
 /// A condition.
 #[derive(Debug, Clone)]
 pub(crate) enum Bool {
     Const(bool),
-    Fact(fn(View<'_>) -> bool),
+    Fact(Fact<fn(View<'_>) -> bool>),
     Not(Box<Bool>),
     And(Vec<Bool>),
     Or(Vec<Bool>),
@@ -55,8 +62,8 @@ pub(crate) enum Matching {
 pub(crate) enum Number {
     Int(i64),
     Double(f64),
-    IntFact(fn(View<'_>) -> i64),
-    DoubleFact(fn(View<'_>) -> f64),
+    IntFact(Fact<fn(View<'_>) -> i64>),
+    DoubleFact(Fact<fn(View<'_>) -> f64>),
     /// How many elements a list has.
     ListSize(List),
     /// How many characters a text has.
@@ -67,7 +74,7 @@ pub(crate) enum Number {
 #[derive(Debug, Clone)]
 pub(crate) enum Text {
     Const(Arc<str>),
-    Fact(for<'f> fn(View<'f>) -> &'f str),
+    Fact(Fact<for<'f> fn(View<'f>) -> &'f str>),
     /// The element that the list at this depth stands at.
     Element(usize),
 }
@@ -76,7 +83,7 @@ pub(crate) enum Text {
 #[derive(Debug, Clone)]
 pub(crate) enum List {
     Const(Arc<[Arc<str>]>),
-    Fact(for<'f> fn(View<'f>) -> Texts<'f>),
+    Fact(Fact<for<'f> fn(View<'f>) -> Texts<'f>>),
 }
 
 impl Bool {
@@ -88,7 +95,7 @@ impl Bool {
     fn eval<'f>(&'f self, view: View<'f>, scope: &mut Scope<'f>) -> bool {
         match self {
             Self::Const(value) => *value,
-            Self::Fact(read) => read(view),
+            Self::Fact(fact) => (fact.read)(view),
             Self::Not(inner) => !inner.eval(view, scope),
             Self::And(parts) => parts.iter().all(|part| part.eval(view, scope)),
             Self::Or(parts) => parts.iter().any(|part| part.eval(view, scope)),
@@ -203,8 +210,8 @@ impl Number {
         match self {
             Self::Int(value) => Value::Int(*value),
             Self::Double(value) => Value::Double(*value),
-            Self::IntFact(read) => Value::Int(read(view)),
-            Self::DoubleFact(read) => Value::Double(read(view)),
+            Self::IntFact(fact) => Value::Int((fact.read)(view)),
+            Self::DoubleFact(fact) => Value::Double((fact.read)(view)),
             Self::ListSize(list) => count(list.value(view).len()),
             Self::TextSize(text) => count(text.value(view, scope).chars().count()),
         }
@@ -215,7 +222,7 @@ impl Text {
     fn value<'f>(&'f self, view: View<'f>, scope: &Scope<'f>) -> &'f str {
         match self {
             Self::Const(text) => text,
-            Self::Fact(read) => read(view),
+            Self::Fact(fact) => (fact.read)(view),
             Self::Element(depth) => scope.get(*depth).copied().unwrap_or_default(),
         }
     }
@@ -225,7 +232,7 @@ impl List {
     fn value<'f>(&'f self, view: View<'f>) -> Texts<'f> {
         match self {
             Self::Const(texts) => Texts::Names(texts),
-            Self::Fact(read) => read(view),
+            Self::Fact(fact) => (fact.read)(view),
         }
     }
 }

@@ -5,7 +5,7 @@ use cel::common::ast::{CallExpr, ComprehensionExpr, Expr, LiteralValue, operator
 
 use crate::diagnostics::{Reporter, Span, shortened};
 use crate::facts::{FIELDS, Field, Read, field_at};
-use crate::program::{Bool, Comparison, List, Matching, Number, Text};
+use crate::program::{Bool, Comparison, Fact, List, Matching, Number, Text};
 
 /// An expression of any type.
 enum Typed {
@@ -158,11 +158,11 @@ impl<'r, 's, P: Fn(u64) -> Span> Checker<'r, 's, P> {
             self.reads.push(field);
         }
         Some(match field.read {
-            Read::Bool(read) => Typed::Bool(Bool::Fact(read)),
-            Read::Int(read) => Typed::Number(Number::IntFact(read)),
-            Read::Double(read) => Typed::Number(Number::DoubleFact(read)),
-            Read::Text(read) => Typed::Text(Text::Fact(read)),
-            Read::Texts(read) => Typed::List(List::Fact(read)),
+            Read::Bool(read) => Typed::Bool(Bool::Fact(Fact { field, read })),
+            Read::Int(read) => Typed::Number(Number::IntFact(Fact { field, read })),
+            Read::Double(read) => Typed::Number(Number::DoubleFact(Fact { field, read })),
+            Read::Text(read) => Typed::Text(Text::Fact(Fact { field, read })),
+            Read::Texts(read) => Typed::List(List::Fact(Fact { field, read })),
         })
     }
 
