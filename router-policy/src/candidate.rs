@@ -97,4 +97,7 @@ pub struct Candidate {
     pub prediction: Prediction,
     /// Whether it can serve now.
     pub availability: Availability,
+    /// Whether sensitive spans are replaced before content leaves the device for it.
+    #[serde(default)]
+    pub redacts: bool,
 }

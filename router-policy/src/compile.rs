@@ -2,31 +2,23 @@
 //! place and the reason: nothing is interpreted later, and nothing can fail then.
 
 mod check;
+mod shape;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use cel::parser::Parser;
 
 use self::check::Checker;
-use crate::diagnostics::{Reporter, Span};
+use self::shape::Misshapen;
+use crate::diagnostics::Reporter;
 use crate::document::Located;
 use crate::program::Bool;
 
 /// Longest condition, in bytes.
 const MAX_BYTES: usize = 16 << 10;
-/// Deepest nesting of brackets, and of anything else that the parser recurses on.
-const MAX_DEPTH: u16 = 48;
-
-/// A compiled condition.
-#[derive(Debug, Clone)]
-pub(crate) struct Condition {
-    pub(crate) program: Bool,
-    /// The paths of the fields that it looks at, each once.
-    pub(crate) reads: Vec<&'static crate::facts::Field>,
-}
 
 /// Compiles the condition; what is wrong goes to `report`.
-pub(crate) fn compile(source: &Located, report: &mut Reporter<'_>) -> Option<Condition> {
+pub(crate) fn compile(source: &Located, report: &mut Reporter<'_>) -> Option<Bool> {
     let text = source.text.as_str();
     if text.len() > MAX_BYTES {
         let message = format!(
@@ -36,25 +28,18 @@ pub(crate) fn compile(source: &Located, report: &mut Reporter<'_>) -> Option<Con
         report.error(source.span, message);
         return None;
     }
-    if nesting(text) > usize::from(MAX_DEPTH) {
-        report.error(
-            source.span,
-            format!("the condition nests more than {MAX_DEPTH} deep"),
-        );
+    let places = source.places(report.source);
+    if let Err(Misshapen { at, message }) = shape::check(text) {
+        report.error(places.span(at, 1), message);
         return None;
     }
     // The parser has been seen to panic on bad input; what it says then is not worth repeating.
-    let parser = || {
-        Parser::new()
-            .max_recursion_depth(MAX_DEPTH)
-            .parse_with_source_info(text)
-    };
-    let parsed = catch_unwind(AssertUnwindSafe(parser));
-    let (expr, places) = match parsed {
+    let parser = || Parser::new().parse_with_source_info(text);
+    let (expr, info) = match catch_unwind(AssertUnwindSafe(parser)) {
         Ok(Ok(parsed)) => parsed,
         Ok(Err(errors)) => {
             for error in &errors.errors {
-                let span = span_at(source, line_column(text, error.pos), 1);
+                let span = places.span(line_column(text, error.pos), 1);
                 report.error(span, format!("not valid CEL: {}", first_line(&error.msg)));
             }
             return None;
@@ -64,48 +49,11 @@ pub(crate) fn compile(source: &Located, report: &mut Reporter<'_>) -> Option<Con
             return None;
         }
     };
-    let mut checker = Checker::new(report, |id| match places.offset_for(id) {
-        Some((start, stop)) => span_at(source, byte(text, start), length(text, start, stop)),
+    let place = |id| match info.offset_for(id) {
+        Some((start, stop)) => places.span(byte(text, start), length(text, start, stop)),
         None => source.span,
-    });
-    let program = checker.condition(&expr)?;
-    let reads = checker.reads;
-    Some(Condition { program, reads })
-}
-
-/// How deep brackets nest, strings not looked into: an upper bound that is cheap.
-fn nesting(text: &str) -> usize {
-    let mut depth: usize = 0;
-    let mut deepest = 0;
-    for byte in text.bytes() {
-        match byte {
-            b'(' | b'[' | b'{' => depth += 1,
-            b')' | b']' | b'}' => depth = depth.saturating_sub(1),
-            _ => {}
-        }
-        deepest = deepest.max(depth);
-    }
-    // Prefix operators recurse without brackets.
-    let prefixes = |c: u8| {
-        text.as_bytes()
-            .split(|b| *b != c)
-            .map(<[u8]>::len)
-            .max()
-            .unwrap_or(0)
     };
-    deepest.max(prefixes(b'!')).max(prefixes(b'-'))
-}
-
-/// Where a place in the condition is in the document: exactly when the text stands there as it is,
-/// else the whole condition.
-fn span_at(source: &Located, offset: usize, length: usize) -> Span {
-    match source.verbatim_at {
-        Some(start) => Span {
-            start: start + offset,
-            end: start + offset + length.max(1),
-        },
-        None => source.span,
-    }
+    Checker::new(report, place).condition(&expr)
 }
 
 /// The byte where a line and a column, both counted from 1, begin.

@@ -11,9 +11,22 @@ pub(crate) struct Span {
     pub(crate) end: usize,
 }
 
+/// How bad it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Severity {
+    /// The policy cannot be used.
+    Error,
+    /// It can, but does hardly what its author meant.
+    Warning,
+}
+
 /// One thing that is wrong.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Diagnostic {
+    /// How bad it is.
+    pub severity: Severity,
+    /// The name of the source.
+    pub source: Arc<str>,
     /// Counted from 1.
     pub line: usize,
     /// In characters, counted from 1.
@@ -26,11 +39,10 @@ pub struct Diagnostic {
     source_line: String,
 }
 
-/// Everything that is wrong with one document. Its `Display` is made for a terminal.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+/// Everything that is wrong with some sources. Its `Display` is made for a terminal.
+#[derive(Debug, Clone, Default, PartialEq, Eq, thiserror::Error)]
 #[error("{}", self.pretty())]
 pub struct Diagnostics {
-    source_name: Arc<str>,
     list: Vec<Diagnostic>,
 }
 
@@ -38,10 +50,26 @@ pub struct Diagnostics {
 const SHOWN: usize = 160;
 
 impl Diagnostics {
-    /// Each thing that is wrong, in the order of the source.
+    /// Each thing that is wrong, in the order of the sources.
     #[must_use]
     pub fn list(&self) -> &[Diagnostic] {
         &self.list
+    }
+
+    /// Whether any of it keeps the policy from being used.
+    #[must_use]
+    pub fn has_errors(&self) -> bool {
+        self.list.iter().any(|one| one.severity == Severity::Error)
+    }
+
+    /// All that the reporters collected.
+    pub(crate) fn gather<'s>(reporters: impl IntoIterator<Item = Reporter<'s>>) -> Self {
+        let list = reporters
+            .into_iter()
+            .flat_map(|report| report.finish().list);
+        Self {
+            list: list.collect(),
+        }
     }
 
     fn pretty(&self) -> String {
@@ -50,16 +78,27 @@ impl Diagnostics {
             if !text.is_empty() {
                 text.push('\n');
             }
-            diagnostic.write(&self.source_name, &mut text);
+            diagnostic.write(&mut text);
         }
         text
     }
 }
 
+impl fmt::Display for Severity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Error => "error",
+            Self::Warning => "warning",
+        })
+    }
+}
+
 impl Diagnostic {
-    fn write(&self, source_name: &str, out: &mut String) {
+    fn write(&self, out: &mut String) {
         use fmt::Write as _;
         let Self {
+            severity,
+            source,
             line,
             column,
             message,
@@ -74,7 +113,7 @@ impl Diagnostic {
         // Writing to a string cannot fail.
         let _ = write!(
             out,
-            "error: {message}\n{margin}--> {source_name}:{line}:{column}\n{margin} |\n{number} | {source_line}\n{margin} | {indent}{carets}\n"
+            "{severity}: {message}\n{margin}--> {source}:{line}:{column}\n{margin} |\n{number} | {source_line}\n{margin} | {indent}{carets}\n"
         );
         if let Some(help) = help {
             let _ = writeln!(out, "{margin} = {help}");
@@ -86,7 +125,7 @@ impl Diagnostic {
 #[derive(Debug)]
 pub(crate) struct Reporter<'s> {
     source_name: &'s str,
-    source: &'s str,
+    pub(crate) source: &'s str,
     list: Vec<(Span, Diagnostic)>,
 }
 
@@ -103,7 +142,11 @@ impl<'s> Reporter<'s> {
     }
 
     pub(crate) fn error(&mut self, span: Span, message: impl Into<String>) {
-        self.report(span, message.into(), None);
+        self.report(Severity::Error, span, message.into(), None);
+    }
+
+    pub(crate) fn warn(&mut self, span: Span, message: impl Into<String>, help: impl Into<String>) {
+        self.report(Severity::Warning, span, message.into(), Some(help.into()));
     }
 
     pub(crate) fn error_with_help(
@@ -112,7 +155,7 @@ impl<'s> Reporter<'s> {
         message: impl Into<String>,
         help: impl Into<String>,
     ) {
-        self.report(span, message.into(), Some(help.into()));
+        self.report(Severity::Error, span, message.into(), Some(help.into()));
     }
 
     /// Tells that `name` is not among `known`, and which of them is nearest.
@@ -128,17 +171,19 @@ impl<'s> Reporter<'s> {
             Some(near) => format!("did you mean `{near}`?"),
             None => format!("expected one of: {}", known.collect::<Vec<_>>().join(", ")),
         };
-        self.report(span, message, Some(help));
+        self.report(Severity::Error, span, message, Some(help));
     }
 
+    /// Whether there are warnings at most.
     pub(crate) fn is_clean(&self) -> bool {
-        self.list.is_empty()
+        self.list
+            .iter()
+            .all(|(_, one)| one.severity == Severity::Warning)
     }
 
     pub(crate) fn finish(mut self) -> Diagnostics {
         self.list.sort_by_key(|(span, _)| span.start);
         Diagnostics {
-            source_name: self.source_name.into(),
             list: self
                 .list
                 .into_iter()
@@ -147,7 +192,7 @@ impl<'s> Reporter<'s> {
         }
     }
 
-    fn report(&mut self, span: Span, message: String, help: Option<String>) {
+    fn report(&mut self, severity: Severity, span: Span, message: String, help: Option<String>) {
         if self.list.len() >= MOST {
             return;
         }
@@ -160,6 +205,8 @@ impl<'s> Reporter<'s> {
         let column = self.source[line_start..start].chars().count() + 1;
         let width = self.source[start..end].trim_end().chars().count();
         let diagnostic = Diagnostic {
+            severity,
+            source: self.source_name.into(),
             line: self.source[..line_start].matches('\n').count() + 1,
             column,
             message,

@@ -3,12 +3,16 @@
 //! [`FIELDS`] is the one table of it. Conditions are checked against the table, and the pages that
 //! document the facts are checked against it too.
 
+mod value;
+
 use std::fmt;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
 use crate::units::Tokens;
+
+pub use self::value::FactValue;
 
 /// A kind of sensitive data, such as `pii.email` or `secret.aws_key`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -109,6 +113,7 @@ pub struct NetworkFacts {
     /// Whether its bytes cost money.
     pub metered: bool,
     /// Round trip to the gateway; 0 when it was never measured.
+    #[serde(deserialize_with = "finite")]
     pub rtt_ms: f64,
 }
 
@@ -130,6 +135,8 @@ pub struct FleetFacts {
     pub connected: bool,
     /// The ring that the device is in.
     pub ring: Arc<str>,
+    /// Budgets of which this device has nothing left to spend.
+    pub spent_budgets: Vec<Arc<str>>,
 }
 
 /// The facts that change seldom: not with each request.
@@ -254,7 +261,27 @@ pub static FIELDS: &[Field] = &[
     field("user.groups", Read::Texts(|v| Texts::Names(&v.slow.user.groups)), "the groups that the person is in"),
     field("fleet.connected", Read::Bool(|v| v.slow.fleet.connected), "the gateway is attached"),
     field("fleet.ring", Read::Text(|v| &v.slow.fleet.ring), "the ring that the device is in"),
+    field("fleet.spentBudgets", Read::Texts(|v| Texts::Names(&v.slow.fleet.spent_budgets)), "budgets of which this device has nothing left"),
 ];
+
+/// Names that fields had before, and what they are called now. They are understood, with a warning.
+pub(crate) static RENAMED: &[(&str, &str)] = &[
+    ("request.tokenCount", "request.tokens"),
+    ("request.application", "request.app"),
+    ("device.battery", "device.batteryPercent"),
+    ("device.acPower", "device.onAcPower"),
+    ("user.group", "user.groups"),
+];
+
+/// Facts come from outside, and what is not a number compares with nothing.
+fn finite<'de, D: serde::Deserializer<'de>>(from: D) -> Result<f64, D::Error> {
+    let number = f64::deserialize(from)?;
+    if number.is_finite() {
+        Ok(number)
+    } else {
+        Err(serde::de::Error::custom("a number that is not finite"))
+    }
+}
 
 /// The field of that path.
 pub(crate) fn field_at(path: &str) -> Option<&'static Field> {

@@ -11,26 +11,37 @@
 mod boundary;
 mod candidate;
 mod compile;
+mod counterfactual;
+mod decide;
 mod decision;
 mod diagnostics;
 mod document;
+mod effect;
 mod estimate;
 mod explain;
 mod facts;
+mod hash;
+mod index;
+mod link;
 mod mode;
 mod permit;
 mod policy;
 mod program;
 mod replay;
 mod score;
+mod settle;
+mod suite;
 mod units;
 
-pub use policy::{NotADigest, Policy, PolicyHash, Question, Settled};
+pub use decide::Question;
+pub use hash::{NotADigest, PolicyHash};
+pub use policy::{Budget, Policy, RuleId, Source};
+pub use settle::Settled;
 
 pub use boundary::{Boundary, UnknownBoundary};
 pub use facts::{
-    DeviceFacts, FIELDS, Facts, Field, FleetFacts, Label, NetworkFacts, RequestFacts, SignalName,
-    SlowFacts, UserFacts,
+    DeviceFacts, FIELDS, FactValue, Facts, Field, FleetFacts, Label, NetworkFacts, RequestFacts,
+    SignalName, SlowFacts, UserFacts,
 };
 pub use mode::Mode;
 
@@ -38,10 +49,12 @@ pub use candidate::{Availability, Candidate, PlacementKind, Prediction, Site};
 pub use estimate::{Expected, LatencyEstimator};
 pub use units::{NotAnAmount, Probability, Seconds, Tokens, Usd, WattHours};
 
-pub use decision::{Cause, Decision, MatchedRule, Nothing, Row, Verdict};
+pub use counterfactual::{Change, Counterfactual};
+pub use decision::{Advice, Cause, Decision, MatchedRule, Nothing, Row, Verdict};
 pub use explain::explain;
 pub use permit::EgressPermit;
 pub use replay::Record;
 pub use score::Score;
 
-pub use diagnostics::{Diagnostic, Diagnostics};
+pub use diagnostics::{Diagnostic, Diagnostics, Severity};
+pub use suite::{Case, Suite, read_request, run_tests};

@@ -20,6 +20,15 @@ pub enum Mode {
 }
 
 impl Mode {
+    /// All of them.
+    pub const ALL: [Self; 5] = [
+        Self::Unstated,
+        Self::OnlyOnDevice,
+        Self::PreferOnDevice,
+        Self::PreferInCloud,
+        Self::OnlyInCloud,
+    ];
+
     /// As the header `x-tideline-mode` spells it.
     #[must_use]
     pub const fn name(self) -> &'static str {

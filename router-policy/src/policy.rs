@@ -1,4 +1,4 @@
-//! A policy: compiled from its document, settled on the slow facts, asked about each request.
+//! A policy: compiled from its documents, settled on the slow facts, asked about each request.
 //!
 //! Its invariant: rules only narrow. Whatever the order of rules, and whichever are added, the
 //! boundary of a decision is the smallest of all that apply, and nothing refused is admitted again.
@@ -6,124 +6,129 @@
 use std::fmt;
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
-
 use crate::boundary::Boundary;
-use crate::candidate::{Availability, Candidate, PlacementKind};
-use crate::compile::{Condition, compile};
-use crate::decision::{Cause, Decision, MatchedRule, Row, Verdict};
-use crate::diagnostics::{Diagnostics, Reporter};
-use crate::document::{self, Document, Objective, RuleText};
-use crate::explain;
-use crate::facts::{RequestFacts, SlowFacts, View};
-use crate::mode::Mode;
-use crate::program::Bool;
-use crate::score::{Score, dearest, score};
-
-/// Identifies a policy by its exact text: SHA-256 of the document.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(into = "String", try_from = "String")]
-pub struct PolicyHash([u8; 32]);
+use crate::decide::Question;
+use crate::decision::Decision;
+use crate::diagnostics::{Diagnostics, Span};
+use crate::document::Objective;
+use crate::effect::Effects;
+use crate::facts::{Field, RequestFacts, SlowFacts, View};
+use crate::hash::PolicyHash;
+use crate::link::Loaded;
+use crate::program::{Bool, reads};
+use crate::settle::Settled;
+use crate::units::Usd;
 
 /// A policy that decides. Cheap to clone.
 #[derive(Debug, Clone)]
-pub struct Policy(Arc<Parts>);
+pub struct Policy(pub(crate) Arc<Parts>);
 
 #[derive(Debug)]
-struct Parts {
-    name: Arc<str>,
-    hash: PolicyHash,
-    objective: Objective,
-    rules: Vec<Arc<Rule>>,
-    default_boundary: Boundary,
-    on_error: Boundary,
+pub(crate) struct Parts {
+    pub(crate) name: Arc<str>,
+    pub(crate) hash: PolicyHash,
+    pub(crate) objective: Objective,
+    pub(crate) rules: Vec<Rule>,
+    pub(crate) budgets: Vec<Budget>,
+    pub(crate) default_boundary: Boundary,
+    pub(crate) on_error: Boundary,
 }
 
+/// A rule of the whole: of the policy itself, of a policy laid over it, or of a budget.
 #[derive(Debug)]
-struct Rule {
-    name: Arc<str>,
-    /// `None` holds always.
-    when: Option<Condition>,
-    boundary: Option<Boundary>,
-    avoid: Vec<PlacementKind>,
+pub(crate) struct Rule {
+    pub(crate) name: Arc<str>,
+    pub(crate) when: Bool,
+    pub(crate) effects: Effects,
+    pub(crate) place: Place,
 }
 
-/// A policy under slow facts that hold for now: conditions on nothing else are already decided.
-#[derive(Debug, Clone)]
-pub struct Settled {
-    policy: Policy,
-    slow: Arc<SlowFacts>,
-    /// Rules that hold, or hold for some requests; the rest are out until the facts change.
-    rules: Vec<(Arc<Rule>, Bool)>,
+/// Where something was written: in which source, and where there.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Place {
+    pub(crate) source: usize,
+    pub(crate) span: Span,
 }
 
-/// What a policy is asked.
-#[derive(Debug)]
-pub struct Question<'q> {
-    /// What is known of the request.
-    pub request: &'q RequestFacts,
-    /// The caller's wish.
-    pub mode: Mode,
-    /// How far the content may travel as told by the hop before; no decision is wider.
-    pub boundary: Boundary,
-    /// The ways it could run.
-    pub candidates: Vec<Candidate>,
+/// Which rule of a policy; a decision by that policy knows its name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct RuleId(pub(crate) u16);
+
+/// What may be spent in a calendar month, by all devices together.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Budget {
+    /// Its name.
+    pub name: Arc<str>,
+    /// How much.
+    pub per_month: Usd,
+}
+
+/// One text with policy documents.
+#[derive(Debug, Clone, Copy)]
+pub struct Source<'s> {
+    /// Stands in front of what is wrong with it.
+    pub name: &'s str,
+    /// YAML, with any number of documents.
+    pub text: &'s str,
 }
 
 impl Policy {
-    /// Compiles a policy document. `source_name` stands in front of what is wrong with it.
+    /// Compiles the policy in one source.
     ///
     /// # Errors
     /// Everything that is wrong, each with its place.
     pub fn compile(source_name: &str, source: &str) -> Result<Self, Diagnostics> {
-        let mut report = Reporter::new(source_name, source);
-        let document = document::parse(source, &mut report)
-            .and_then(|root| document::read(&root, &mut report));
-        let Some(document) = document else {
-            return Err(report.finish());
+        let source = Source {
+            name: source_name,
+            text: source,
         };
-        let Document {
-            name,
-            objective,
-            rules,
-            default_boundary,
-            on_error,
-        } = document;
-        let rules = rules
-            .into_iter()
-            .map(|rule| Arc::new(Rule::compile(rule, &mut report)))
-            .collect();
-        if !report.is_clean() {
-            return Err(report.finish());
-        }
-        let hash = PolicyHash(Sha256::digest(source).into());
-        Ok(Self(Arc::new(Parts {
-            name,
-            hash,
-            objective,
-            rules,
-            default_boundary,
-            on_error,
-        })))
+        Self::load(&[source], None)
     }
 
-    /// What decides before there is a policy: content stays on the device.
+    /// Compiles the policy or set named `entry` from these sources, with all that it includes.
+    /// Without a name: the only set that no other includes, or else the only policy.
+    ///
+    /// # Errors
+    /// Everything that is wrong with any of the sources, each with its place.
+    pub fn load(sources: &[Source<'_>], entry: Option<&str>) -> Result<Self, Diagnostics> {
+        let mut loaded = Loaded::read(sources);
+        let parts = loaded
+            .entry(entry)
+            .and_then(|entry| loaded.link(&entry))
+            .filter(|_| loaded.is_clean());
+        match parts {
+            Some(parts) => Ok(Self(Arc::new(parts))),
+            None => Err(loaded.finish()),
+        }
+    }
+
+    /// What decides while there is no policy: everything stays on the device.
     #[must_use]
     pub fn closed() -> Self {
+        Self::without_rules("closed", Boundary::Device)
+    }
+
+    /// What a plug-in narrows where it decides alone: any site, the narrowest when it does not answer.
+    #[must_use]
+    pub fn open() -> Self {
+        Self::without_rules("plug-in", Boundary::Cloud)
+    }
+
+    fn without_rules(name: &str, default_boundary: Boundary) -> Self {
         Self(Arc::new(Parts {
-            name: "closed".into(),
-            hash: PolicyHash([0; 32]),
+            name: name.into(),
+            hash: PolicyHash::NONE,
             objective: Objective::default(),
             rules: Vec::new(),
-            default_boundary: Boundary::Device,
+            budgets: Vec::new(),
+            default_boundary,
             on_error: Boundary::Device,
         }))
     }
 
     /// Its name.
     #[must_use]
-    pub fn name(&self) -> &Arc<str> {
+    pub fn name(&self) -> &str {
         &self.0.name
     }
 
@@ -139,266 +144,69 @@ impl Policy {
         self.0.rules.len()
     }
 
+    /// Its budgets.
+    #[must_use]
+    pub fn budgets(&self) -> &[Budget] {
+        &self.0.budgets
+    }
+
+    /// How far content may travel when signals failed or a plug-in did not answer, at most.
+    #[must_use]
+    pub fn on_error(&self) -> Boundary {
+        self.0.on_error
+    }
+
     /// The policy while `slow` holds.
     #[must_use]
     pub fn settle(&self, slow: &SlowFacts) -> Settled {
-        let unknown = RequestFacts::default();
-        let view = View {
-            request: &unknown,
-            slow,
-        };
-        let settle = |rule: &Arc<Rule>| {
-            let condition = match &rule.when {
-                None => Bool::Const(true),
-                Some(when) if when.reads.iter().all(|field| field.is_slow()) => {
-                    Bool::Const(when.program.holds(view))
-                }
-                Some(when) => when.program.clone(),
-            };
-            let possible = !matches!(condition, Bool::Const(false));
-            possible.then(|| (rule.clone(), condition))
-        };
-        Settled {
-            policy: self.clone(),
-            slow: Arc::new(slow.clone()),
-            rules: self.0.rules.iter().filter_map(settle).collect(),
-        }
+        Settled::new(self.clone(), Arc::new(slow.clone()))
     }
 
     /// Decides one request.
     #[must_use]
-    pub fn decide(&self, slow: &SlowFacts, question: Question<'_>) -> Decision {
+    pub fn decide(&self, slow: &SlowFacts, question: Question) -> Decision {
         self.settle(slow).decide(question)
     }
 }
 
-impl Rule {
-    fn compile(rule: RuleText, report: &mut Reporter<'_>) -> Self {
-        // A condition that does not compile was reported; the policy is not used then.
-        let when = rule.when.as_ref().and_then(|when| compile(when, report));
-        Self {
-            name: rule.name,
-            when,
-            boundary: rule.boundary,
-            avoid: rule.avoid,
-        }
+impl Parts {
+    pub(crate) fn rule(&self, id: RuleId) -> Option<&Rule> {
+        self.rules.get(usize::from(id.0))
     }
 
-    fn told(&self, view: View<'_>) -> MatchedRule {
-        let boundary = self
-            .boundary
-            .map(|boundary| format!("boundary: {boundary}"));
-        let avoid = self.avoid.iter().map(|kind| format!("avoid: {kind}"));
-        let reads = self.when.iter().flat_map(|when| &when.reads);
-        MatchedRule {
-            name: self.name.clone(),
-            effects: boundary.into_iter().chain(avoid).collect(),
-            because: reads.map(|field| explain::fact(field, view)).collect(),
-        }
-    }
-}
-
-impl Settled {
-    /// Decides one request.
-    #[must_use]
-    pub fn decide(&self, question: Question<'_>) -> Decision {
-        let parts = &*self.policy.0;
-        let view = View {
-            request: question.request,
-            slow: &self.slow,
-        };
-        let matched: Vec<&Rule> = self
-            .rules
-            .iter()
-            .filter(|(_, when)| when.holds(view))
-            .map(|(rule, _)| &**rule)
-            .collect();
-
-        let (boundary, bounded_by) = narrowest(parts, &matched, &question);
-        let judge = Judge {
-            boundary,
-            bounded_by: &bounded_by,
-            matched: &matched,
-            mode: question.mode,
-        };
-        let causes: Vec<_> = question
-            .candidates
-            .iter()
-            .map(|candidate| judge.refusal(candidate))
-            .collect();
-        let admitted = question
-            .candidates
-            .iter()
-            .zip(&causes)
-            .filter(|(_, cause)| cause.is_none());
-        let dearest = dearest(admitted.map(|(candidate, _)| candidate));
-
-        let verdict =
-            |candidate: &Candidate, cause: Option<Cause>| match (cause, judge.avoided(candidate)) {
-                (Some(cause), _) => Verdict::Refused(cause),
-                (None, Some(by)) => Verdict::Avoided {
-                    score: score(&candidate.prediction, &parts.objective, dearest),
-                    by,
-                },
-                (None, None) => {
-                    Verdict::Admitted(score(&candidate.prediction, &parts.objective, dearest))
-                }
+    /// What slow facts leave of every condition.
+    pub(crate) fn settled<'p>(
+        &'p self,
+        slow: &SlowFacts,
+    ) -> impl Iterator<Item = (RuleId, Bool)> + use<'p> {
+        let slow = slow.clone();
+        let ids = (0..=u16::MAX).map(RuleId);
+        ids.zip(&self.rules).map(move |(id, rule)| {
+            let view = View {
+                request: &RequestFacts::default(),
+                slow: &slow,
             };
-        let table: Vec<Row> = question
-            .candidates
-            .into_iter()
-            .zip(causes)
-            .map(|(candidate, cause)| Row {
-                verdict: verdict(&candidate, cause),
-                candidate,
-            })
-            .collect();
-
-        let mut decision = Decision {
-            boundary,
-            order: order(&table, question.mode),
-            table,
-            matched: matched.iter().map(|rule| rule.told(view)).collect(),
-            failed_signals: question.request.failed_signals.clone(),
-            policy_name: parts.name.clone(),
-            policy_hash: parts.hash,
-            reason: String::new(),
-            bounded_by,
-        };
-        decision.reason = explain::reason(&decision, question.mode);
-        decision
+            (id, rule.when.settled(view))
+        })
     }
 }
 
-/// The smallest boundary of all that apply, and what set it.
-fn narrowest(parts: &Parts, matched: &[&Rule], question: &Question<'_>) -> (Boundary, Cause) {
-    let mut narrowest = (parts.default_boundary, Cause::Default);
-    let mut narrow = |boundary: Boundary, cause: Cause| {
-        if boundary < narrowest.0 {
-            narrowest = (boundary, cause);
-        }
-    };
-    for rule in matched {
-        if let Some(boundary) = rule.boundary {
-            narrow(boundary, Cause::Rule(rule.name.clone()));
-        }
-    }
-    if !question.request.failed_signals.is_empty() {
-        narrow(parts.on_error, Cause::OnError);
-    }
-    narrow(question.boundary, Cause::Request);
-    if question.mode == Mode::OnlyOnDevice {
-        narrow(Boundary::Device, Cause::Mode);
-    }
-    narrowest
-}
-
-/// Judges candidates under what was matched.
-struct Judge<'j> {
-    boundary: Boundary,
-    bounded_by: &'j Cause,
-    matched: &'j [&'j Rule],
-    mode: Mode,
-}
-
-impl Judge<'_> {
-    /// What refuses the candidate. What may not be comes before what cannot be.
-    fn refusal(&self, candidate: &Candidate) -> Option<Cause> {
-        if !self.boundary.admits(candidate.site.boundary) {
-            return Some(self.bounded_by.clone());
-        }
-        if self.mode == Mode::OnlyInCloud && candidate.kind == PlacementKind::Device {
-            return Some(Cause::Mode);
-        }
-        match &candidate.availability {
-            Availability::Ready => None,
-            Availability::Unavailable(why) => Some(Cause::Unavailable(why.clone())),
-        }
-    }
-
-    /// The first rule that would rather have another.
-    fn avoided(&self, candidate: &Candidate) -> Option<Arc<str>> {
-        let rule = self
-            .matched
-            .iter()
-            .find(|rule| rule.avoid.contains(&candidate.kind))?;
-        Some(rule.name.clone())
+impl Rule {
+    /// The fields that its condition looks at, each once.
+    pub(crate) fn reads(&self) -> Vec<&'static Field> {
+        let mut fields: Vec<&'static Field> = Vec::new();
+        reads(&self.when, &mut |field| {
+            if !fields.iter().any(|known| known.path == field.path) {
+                fields.push(field);
+            }
+        });
+        fields
     }
 }
 
-/// Candidates that may serve, best first: those not avoided, then those that the caller prefers,
-/// then the lowest score; at a tie the narrower site, then the earlier one.
-fn order(table: &[Row], mode: Mode) -> Vec<usize> {
-    let mut order: Vec<(usize, &Row, &Score)> = table
-        .iter()
-        .enumerate()
-        .filter_map(|(index, row)| Some((index, row, row.verdict.score()?)))
-        .collect();
-    let avoided = |row: &Row| matches!(row.verdict, Verdict::Avoided { .. });
-    let preferred = |row: &Row| match mode {
-        Mode::PreferOnDevice => row.candidate.kind == PlacementKind::Device,
-        Mode::PreferInCloud => row.candidate.kind != PlacementKind::Device,
-        Mode::Unstated | Mode::OnlyOnDevice | Mode::OnlyInCloud => true,
-    };
-    order.sort_by(|(i, a, a_score), (j, b, b_score)| {
-        avoided(a)
-            .cmp(&avoided(b))
-            .then_with(|| preferred(b).cmp(&preferred(a)))
-            .then_with(|| a_score.total_usd.total_cmp(&b_score.total_usd))
-            .then_with(|| a.candidate.site.boundary.cmp(&b.candidate.site.boundary))
-            .then_with(|| i.cmp(j))
-    });
-    order.into_iter().map(|(index, ..)| index).collect()
-}
-
-impl fmt::Display for PolicyHash {
-    /// The first 12 hexadecimal digits: enough to tell versions apart in a header.
+impl fmt::Display for Policy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0
-            .iter()
-            .take(6)
-            .try_for_each(|byte| write!(f, "{byte:02x}"))
-    }
-}
-
-impl fmt::Debug for PolicyHash {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
-    }
-}
-
-impl PolicyHash {
-    /// All 64 hexadecimal digits.
-    #[must_use]
-    pub fn to_hex(self) -> String {
-        self.0.iter().map(|byte| format!("{byte:02x}")).collect()
-    }
-}
-
-impl From<PolicyHash> for String {
-    fn from(hash: PolicyHash) -> Self {
-        hash.to_hex()
-    }
-}
-
-/// A text is not 64 hexadecimal digits.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("expected a SHA-256 digest of 64 hexadecimal digits")]
-pub struct NotADigest;
-
-impl TryFrom<String> for PolicyHash {
-    type Error = NotADigest;
-
-    fn try_from(text: String) -> Result<Self, Self::Error> {
-        let mut digest = [0; 32];
-        if text.len() != 64 || !text.is_ascii() {
-            return Err(NotADigest);
-        }
-        for (byte, digits) in digest.iter_mut().zip(text.as_bytes().chunks(2)) {
-            let digits = std::str::from_utf8(digits).map_err(|_not_ascii| NotADigest)?;
-            *byte = u8::from_str_radix(digits, 16).map_err(|_not_hex| NotADigest)?;
-        }
-        Ok(Self(digest))
+        write!(f, "{} ({})", self.0.name, self.0.hash)
     }
 }
 

@@ -3,12 +3,17 @@
 //! Nothing here can fail at run time. What could (arithmetic that overflows, an index out of range,
 //! a value of the wrong type) is refused when a policy is compiled.
 
+mod settle;
+
 use std::cmp::Ordering;
 use std::sync::Arc;
 
+use regex::Regex;
 use smallvec::SmallVec;
 
 use crate::facts::{Field, Texts, View};
+
+pub(crate) use self::settle::reads;
 
 /// The elements that the lists around an expression stand at, the outermost first.
 pub(crate) type Scope<'f> = SmallVec<[&'f str; 2]>;
@@ -33,6 +38,8 @@ pub(crate) enum Bool {
     Numbers(Comparison, Number, Number),
     Texts(Comparison, Text, Text),
     Match(Matching, Text, Text),
+    /// Whether the expression is found in the text.
+    Matches(Text, Regex),
     In(Text, List),
     Exists(List, Box<Bool>),
     All(List, Box<Bool>),
@@ -92,6 +99,11 @@ impl Bool {
         self.eval(view, &mut Scope::new())
     }
 
+    /// Whether it holds, for a part that reads no element of the `depth` lists around it.
+    fn holds_within(&self, view: View<'_>, depth: usize) -> bool {
+        self.eval(view, &mut smallvec::smallvec![""; depth])
+    }
+
     fn eval<'f>(&'f self, view: View<'f>, scope: &mut Scope<'f>) -> bool {
         match self {
             Self::Const(value) => *value,
@@ -110,6 +122,7 @@ impl Bool {
             Self::Match(how, text, part) => {
                 how.holds(text.value(view, scope), part.value(view, scope))
             }
+            Self::Matches(text, expression) => expression.is_match(text.value(view, scope)),
             Self::In(text, list) => {
                 let text = text.value(view, scope);
                 list.value(view).iter().any(|element| element == text)
@@ -134,6 +147,18 @@ impl Bool {
 }
 
 impl Comparison {
+    /// The comparison with its sides exchanged.
+    pub(crate) const fn turned(self) -> Self {
+        match self {
+            Self::Equal => Self::Equal,
+            Self::NotEqual => Self::NotEqual,
+            Self::Less => Self::Greater,
+            Self::LessOrEqual => Self::GreaterOrEqual,
+            Self::Greater => Self::Less,
+            Self::GreaterOrEqual => Self::LessOrEqual,
+        }
+    }
+
     /// `None` is a comparison with what is not a number: only "not equal" holds.
     fn holds(self, ordering: Option<Ordering>) -> bool {
         let Some(ordering) = ordering else {

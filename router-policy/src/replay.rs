@@ -4,10 +4,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::boundary::Boundary;
 use crate::candidate::Candidate;
+use crate::decide::Question;
 use crate::decision::Decision;
 use crate::facts::Facts;
 use crate::mode::Mode;
-use crate::policy::{Policy, Question};
+use crate::policy::Policy;
 
 /// What a decision looked at.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -32,12 +33,12 @@ impl Policy {
             mode,
             boundary,
             candidates,
-        } = record;
+        } = record.clone();
         let question = Question {
-            request: &facts.request,
-            mode: *mode,
-            boundary: *boundary,
-            candidates: candidates.clone(),
+            request: facts.request,
+            mode,
+            boundary,
+            candidates,
         };
         self.decide(&facts.slow, question)
     }

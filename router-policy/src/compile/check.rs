@@ -2,10 +2,14 @@
 
 use cel::IdedExpr;
 use cel::common::ast::{CallExpr, ComprehensionExpr, Expr, LiteralValue, operators};
+use regex::RegexBuilder;
 
 use crate::diagnostics::{Reporter, Span, shortened};
-use crate::facts::{FIELDS, Field, Read, field_at};
+use crate::facts::{FIELDS, RENAMED, Read, field_at};
 use crate::program::{Bool, Comparison, Fact, List, Matching, Number, Text};
+
+/// Most memory that one regular expression may take.
+const MAX_REGEX_BYTES: usize = 256 << 10;
 
 /// An expression of any type.
 enum Typed {
@@ -57,7 +61,6 @@ pub(super) struct Checker<'r, 's, P> {
     place: P,
     /// Names of the elements of the lists around, the outermost first.
     scope: Vec<String>,
-    pub(super) reads: Vec<&'static Field>,
 }
 
 impl<'r, 's, P: Fn(u64) -> Span> Checker<'r, 's, P> {
@@ -66,7 +69,6 @@ impl<'r, 's, P: Fn(u64) -> Span> Checker<'r, 's, P> {
             report,
             place,
             scope: Vec::new(),
-            reads: Vec::new(),
         }
     }
 
@@ -148,15 +150,19 @@ impl<'r, 's, P: Fn(u64) -> Span> Checker<'r, 's, P> {
         let Some(path) = path(expr) else {
             return self.refuse(expr, "fields can be selected from facts only");
         };
-        let Some(field) = field_at(&path) else {
-            let span = self.span(expr);
+        let span = self.span(expr);
+        let renamed = RENAMED.iter().find(|(before, _)| *before == path);
+        if let Some((before, now)) = renamed {
+            let message = format!("`{before}` is the deprecated name of a fact");
+            self.report
+                .warn(span, message, format!("it is called `{now}` now"));
+        }
+        let known = renamed.map_or(path.as_str(), |(_, now)| now);
+        let Some(field) = field_at(known) else {
             self.report
                 .unknown(span, "fact", &path, FIELDS.iter().map(|field| field.path));
             return None;
         };
-        if !self.reads.iter().any(|known| known.path == field.path) {
-            self.reads.push(field);
-        }
         Some(match field.read {
             Read::Bool(read) => Typed::Bool(Bool::Fact(Fact { field, read })),
             Read::Int(read) => Typed::Number(Number::IntFact(Fact { field, read })),
@@ -218,6 +224,9 @@ impl<'r, 's, P: Fn(u64) -> Span> Checker<'r, 's, P> {
             }
             ("contains", Some(text), [part]) => {
                 self.matching(expr, Matching::Contains, text, part)?
+            }
+            ("matches", Some(text), [pattern]) | ("matches", None, [text, pattern]) => {
+                self.expression(text, pattern)?
             }
             ("size", None, [of]) | ("size", Some(of), []) => return self.size(expr, of),
             (name, None, [a, b]) => match comparison(name) {
@@ -294,6 +303,30 @@ impl<'r, 's, P: Fn(u64) -> Span> Checker<'r, 's, P> {
         }
     }
 
+    /// A regular expression. It is compiled here, within a bound, and matches in time that grows with
+    /// the text alone.
+    fn expression(&mut self, text: &IdedExpr, pattern: &IdedExpr) -> Option<Bool> {
+        let (subject, literal) = (self.typed(text), self.typed(pattern));
+        let Typed::Text(subject) = subject? else {
+            return self.refuse(text, "matches() is of a string");
+        };
+        let Ok(literal) = literal?.into_literal_text() else {
+            return self.refuse(pattern, "matches() takes an expression that is written out");
+        };
+        let built = RegexBuilder::new(&literal)
+            .size_limit(MAX_REGEX_BYTES)
+            .nest_limit(32)
+            .build();
+        match built {
+            Ok(expression) => Some(Bool::Matches(subject, expression)),
+            Err(regex::Error::CompiledTooBig(_)) => self.refuse(
+                pattern,
+                "this regular expression needs too much memory: write it shorter",
+            ),
+            Err(_) => self.refuse(pattern, "not a regular expression that is understood here"),
+        }
+    }
+
     fn size(&mut self, expr: &IdedExpr, of: &IdedExpr) -> Option<Typed> {
         match self.typed(of)? {
             Typed::List(list) => Some(Typed::Number(Number::ListSize(list))),
@@ -362,7 +395,8 @@ impl<'r, 's, P: Fn(u64) -> Span> Checker<'r, 's, P> {
     }
 
     fn unsupported(&mut self, expr: &IdedExpr, name: &str) -> Option<Typed> {
-        const KNOWN: [&str; 6] = [
+        const KNOWN: [&str; 7] = [
+            "matches",
             "startsWith",
             "endsWith",
             "contains",

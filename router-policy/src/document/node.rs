@@ -1,4 +1,4 @@
-//! YAML as a tree with places, within hard bounds: no anchors, aliases, tags or second documents.
+//! YAML as a tree with places, within hard bounds: no anchors, aliases or tags.
 
 use saphyr_parser::{Event, Parser, ScalarStyle};
 
@@ -32,14 +32,17 @@ impl Value {
 }
 
 /// Largest document, in bytes.
-const MAX_BYTES: usize = 1 << 20;
+const MAX_BYTES: usize = 4 << 20;
 /// Deepest nesting.
 const MAX_DEPTH: usize = 32;
+/// Most documents in one source.
+const MAX_DOCUMENTS: usize = 100;
 /// Most values.
 const MAX_NODES: usize = 100_000;
 
-/// Reads the one document in `source`; what is wrong goes to `report`.
-pub(crate) fn parse(source: &str, report: &mut Reporter<'_>) -> Option<Node> {
+/// Reads the documents in `source`; what is wrong goes to `report`. `None` when it could not be read
+/// to its end.
+pub(crate) fn parse(source: &str, report: &mut Reporter<'_>) -> Option<Vec<Node>> {
     if source.len() > MAX_BYTES {
         let message = format!(
             "the document has {} bytes, at most {MAX_BYTES} are read",
@@ -49,10 +52,9 @@ pub(crate) fn parse(source: &str, report: &mut Reporter<'_>) -> Option<Node> {
         return None;
     }
     let mut builder = Builder {
-        source,
         offsets: Offsets::new(source),
         open: Vec::new(),
-        root: None,
+        roots: Vec::new(),
         nodes: 0,
     };
     for event in Parser::new_from_str(source) {
@@ -77,23 +79,22 @@ pub(crate) fn parse(source: &str, report: &mut Reporter<'_>) -> Option<Node> {
             return None;
         }
     }
-    if builder.root.is_none() && report.is_clean() {
+    if builder.roots.is_empty() && report.is_clean() {
         report.error(
             Span { start: 0, end: 0 },
-            "the document is empty, expected a PlacementPolicy",
+            "the source is empty, expected a PlacementPolicy",
         );
     }
-    builder.root
+    Some(builder.roots)
 }
 
 /// The document is not read any further.
 struct Stop;
 
 struct Builder<'s> {
-    source: &'s str,
     offsets: Offsets<'s>,
     open: Vec<Open>,
-    root: Option<Node>,
+    roots: Vec<Node>,
     nodes: usize,
 }
 
@@ -116,11 +117,11 @@ impl Builder<'_> {
     ) -> Result<(), Stop> {
         match event {
             Event::Nothing | Event::StreamStart | Event::StreamEnd | Event::DocumentEnd => Ok(()),
-            Event::DocumentStart(_) if self.root.is_none() => Ok(()),
+            Event::DocumentStart(_) if self.roots.len() < MAX_DOCUMENTS => Ok(()),
             Event::DocumentStart(_) => refuse(
                 report,
                 span,
-                "a second document in the same file, expected one",
+                format!("more than {MAX_DOCUMENTS} documents in one source"),
             ),
             Event::Alias(_) => refuse(
                 report,
@@ -130,7 +131,11 @@ impl Builder<'_> {
             Event::Scalar(text, style, anchor, tag) => {
                 bare(anchor, tag.is_some(), span, report)?;
                 let plain = style == ScalarStyle::Plain;
-                let text = self.located(text.into_owned(), style, span);
+                let text = Located {
+                    text: text.into_owned(),
+                    span,
+                    style,
+                };
                 self.add(
                     Node {
                         span,
@@ -201,7 +206,7 @@ impl Builder<'_> {
             return refuse(report, node.span, format!("more than {MAX_NODES} values"));
         }
         match self.open.last_mut() {
-            None => self.root = Some(node),
+            None => self.roots.push(node),
             Some(Open::Sequence(_, items)) => items.push(node),
             Some(Open::Mapping { entries, key, .. }) => match (key.take(), node.value) {
                 (Some(name), value) => entries.push((
@@ -233,20 +238,6 @@ impl Builder<'_> {
             },
         }
         Ok(())
-    }
-
-    fn located(&self, text: String, style: ScalarStyle, span: Span) -> Located {
-        let quote = usize::from(matches!(
-            style,
-            ScalarStyle::SingleQuoted | ScalarStyle::DoubleQuoted
-        ));
-        let at = span.start + quote;
-        let verbatim = self.source.get(at..at + text.len()) == Some(text.as_str());
-        Located {
-            text,
-            span,
-            verbatim_at: verbatim.then_some(at),
-        }
     }
 }
 

@@ -3,9 +3,10 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::candidate::{Prediction, Site};
+use crate::candidate::{Availability, Candidate, PlacementKind, Prediction, Site};
 use crate::decision::Nothing;
 use crate::facts::{Facts, Label, SignalName};
+use crate::mode::Mode;
 use crate::replay::Record;
 use crate::units::{Probability, Seconds, Tokens, Usd, WattHours};
 
@@ -42,6 +43,7 @@ fn candidate(kind: PlacementKind, latency: f64, cost: Option<f64>) -> Candidate 
             p_error: Probability::new(0.0),
         },
         availability: Availability::Ready,
+        redacts: false,
     }
 }
 
@@ -68,7 +70,7 @@ fn ask(
     candidates: Vec<Candidate>,
 ) -> Decision {
     let question = Question {
-        request,
+        request: request.clone(),
         mode,
         boundary: Boundary::Cloud,
         candidates,
@@ -166,7 +168,7 @@ fn a_signal_that_failed_counts_as_sensitive() {
 fn the_hop_before_can_narrow() {
     let policy = policy("  default: { boundary: cloud }\n");
     let question = Question {
-        request: &request(&[]),
+        request: request(&[]),
         mode: Mode::Unstated,
         boundary: Boundary::Private,
         candidates: both(),
@@ -215,7 +217,7 @@ fn what_is_avoided_serves_when_nothing_else_can() {
     };
     let ask = |candidates| {
         let question = Question {
-            request: &request(&[]),
+            request: request(&[]),
             mode: Mode::Unstated,
             boundary: Boundary::Cloud,
             candidates,
@@ -224,7 +226,7 @@ fn what_is_avoided_serves_when_nothing_else_can() {
     };
     let decision = ask(both());
     assert_eq!(
-        (decision.order(), decision.reason()),
+        (decision.order(), &*decision.reason()),
         (&[1, 0][..], "cloud: rule save-battery avoids the other")
     );
     let mut away = both();
@@ -261,7 +263,7 @@ fn an_unknown_cost_never_counts_as_nothing() {
         candidate(PlacementKind::Cloud, 0.002, None),
     ];
     let decision = ask(&policy, &request(&[]), Mode::Unstated, unknown);
-    let score = decision.table()[1].verdict.score().unwrap();
+    let score = decision.score(1).unwrap();
     assert!(score.cost_is_assumed && (score.cost_usd - 0.5).abs() < 1e-12);
 }
 
@@ -313,36 +315,39 @@ error: unknown field in a rule `wen`
 }
 
 #[test]
-fn what_would_not_be_enforced_is_not_accepted() {
-    for effect in [
-        "cascade: { minConfidence: 0.7 }",
-        "redact: [pii.email]",
-        "limits: {}",
-    ] {
-        let source = format!("{HEAD}spec:\n  rules:\n    - {{ name: x, {effect} }}\n");
-        let text = Policy::compile("x", &source).unwrap_err().to_string();
-        assert!(text.contains("is not supported by this version"), "{text}");
-    }
-}
-
-#[test]
 fn hostile_documents_are_refused_in_bounded_time() {
     let check = |source: &str, expected: &str| {
         let text = Policy::compile("x", source).unwrap_err().to_string();
         assert!(text.contains(expected), "{text}");
     };
-    check(&"a".repeat(2 << 20), "bytes, at most");
+    check(&"a".repeat(10 << 20), "bytes, at most");
     check(&"[".repeat(40), "nested more than");
     check(&"[".repeat(100_000), "not valid YAML");
     check("a: &x [1]\nb: *x\n", "anchors are not read here");
-    check(&format!("{HEAD}---\n{HEAD}"), "a second document");
+    check(&"---\na: 1\n".repeat(200), "more than 100 documents");
     check(&format!("{HEAD}{HEAD}"), "stands here twice");
-    check("", "the document is empty");
+    check("", "the source is empty");
     check("a: [1", "not valid YAML");
-    let deep = format!("{}true{}", "(".repeat(5000), ")".repeat(5000));
+    let with = |when: &str| {
+        format!("{HEAD}spec:\n  rules:\n    - {{ name: x, when: '{when}', boundary: device }}\n")
+    };
+    for deep in [
+        format!("{}true{}", "(".repeat(5000), ")".repeat(5000)),
+        format!("request{}", ".a".repeat(8000)),
+        format!("true{}", " == true".repeat(2000)),
+        format!("1{} > 2", "+1".repeat(7000)),
+        format!("request.labels{}", "[0]".repeat(5000)),
+        format!("{}true", "true?true:".repeat(1600)),
+    ] {
+        check(&with(&deep), "nests more than");
+    }
     check(
-        &format!("{HEAD}spec:\n  rules:\n    - {{ name: x, when: '{deep}', boundary: device }}\n"),
-        "nests more than",
+        &with("request.app.matches(\"(a{1000}){1000}\")"),
+        "needs too much memory",
+    );
+    check(
+        &with("request.app.matches(\"(a\")"),
+        "not a regular expression",
     );
     let long = format!("request.app == \"{}\"", "x".repeat(20_000));
     check(
@@ -421,7 +426,7 @@ proptest! {
         let mut turned = rules.clone();
         turned.reverse();
         let decide = |rules: &[String]| {
-            let question = Question { request: &request, mode: Mode::Unstated, boundary: Boundary::Cloud, candidates: both() };
+            let question = Question { request: request.clone(), mode: Mode::Unstated, boundary: Boundary::Cloud, candidates: both() };
             let decision = with_rules(rules).decide(&slow, question);
             (decision.boundary(), decision.order().to_vec())
         };
@@ -432,7 +437,7 @@ proptest! {
     fn one_more_rule_never_widens(rules in rules(), more in rules(), request in requests(), slow in slow_facts()) {
         let all: Vec<String> = rules.iter().chain(&more).cloned().collect();
         let decide = |rules: &[String]| {
-            let question = Question { request: &request, mode: Mode::Unstated, boundary: Boundary::Cloud, candidates: both() };
+            let question = Question { request: request.clone(), mode: Mode::Unstated, boundary: Boundary::Cloud, candidates: both() };
             with_rules(rules).decide(&slow, question)
         };
         let (few, many) = (decide(&rules), decide(&all));
