@@ -174,7 +174,7 @@ pub(crate) fn outcome(outcome: &Outcome) {
     };
     let actual = &outcome.actual;
     let latency = actual.latency.as_secs_f64();
-    let task = task(&outcome.decided.facts.request.task);
+    let task = task(&outcome.decided.decision.request().task);
 
     counter!(REQUESTS, "task" => task, "placement" => placement, "model" => model.clone(), "ending" => ending).increment(1);
     histogram!(DECISION_SECONDS).record(actual.decision_time.as_secs_f64());

@@ -42,7 +42,7 @@ impl Decider {
     }
 
     /// Decides one request under the conditions `slow`.
-    pub(crate) fn decide(&self, slow: &Arc<SlowFacts>, question: Question<'_>) -> Decision {
+    pub(crate) fn decide(&self, slow: &Arc<SlowFacts>, question: Question) -> Decision {
         let policy = self.policy.load_full();
         if let Some(kept) = self.settled.load().as_ref()
             && Arc::ptr_eq(&kept.policy, &policy)

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use inference_api::{Ending, ErrorKind, Explanation, OutcomeGuard, RequestId, Usage};
-use router_policy::{Candidate, Decision, Facts, Mode, Tokens, Usd, WattHours};
+use router_policy::{Candidate, Decision, Tokens, Usd, WattHours};
 use ulid::Ulid;
 
 use crate::table::Entry;
@@ -39,11 +39,7 @@ impl fmt::Debug for DecisionId {
 pub struct Decided {
     /// Names it.
     pub id: DecisionId,
-    /// What it looked at.
-    pub facts: Facts,
-    /// The caller's wish.
-    pub mode: Mode,
-    /// What came out, with the reasons.
+    /// What came out, with what it looked at and the reasons.
     pub decision: Decision,
 }
 
@@ -52,7 +48,7 @@ impl Decided {
     pub(crate) fn explanation(&self, wants_debug: bool) -> Explanation {
         Explanation {
             decision_id: self.id.to_string(),
-            reason: self.decision.reason().to_owned(),
+            reason: self.decision.reason(),
             policy: Some(self.decision.policy_hash().to_string()),
             debug: wants_debug.then(|| self.to_json()),
         }
@@ -63,8 +59,8 @@ impl Decided {
     pub fn to_json(&self) -> serde_json::Value {
         serde_json::json!({
             "id": self.id.to_string(),
-            "facts": self.facts,
-            "mode": self.mode,
+            "facts": { "request": self.decision.request(), "slow": self.decision.slow() },
+            "mode": self.decision.mode(),
             "decision": self.decision,
         })
     }
@@ -206,10 +202,8 @@ impl Underway {
         let priced = route
             .filter(|_| ending == OutcomeEnding::Completed)
             .and_then(|route| route.cost(prompt_tokens));
-        let table = self.decided.decision.table();
-        let served = tried
-            .and_then(|(_, candidate)| table.get(candidate))
-            .map(|row| row.candidate.clone());
+        let served = tried.and_then(|(_, candidate)| self.decided.decision.candidate(candidate));
+        let served = served.cloned();
         self.sink.record(&Outcome {
             request: self.request,
             started_at: self.started.at,

@@ -6,7 +6,7 @@ use std::task::{Context, Poll};
 
 use futures::future::BoxFuture;
 use inference_api::{ErrorKind, InferenceError, InferenceRequest, InferenceStream};
-use router_policy::{Candidate, Facts, Nothing, Question, RequestFacts, SlowFacts};
+use router_policy::{Candidate, Nothing, Question, RequestFacts};
 use tower::Service;
 
 use crate::boundary::{boundary_to_policy, mode_to_policy};
@@ -110,21 +110,14 @@ impl PlacementRouter {
         let mode = mode_to_policy(request.context.mode);
         let boundary = boundary_to_policy(request.context.boundary);
         let question = Question {
-            request: &facts,
+            request: facts,
             mode,
             boundary,
             candidates,
         };
-        let decision = self.0.decider.decide(&slow, question);
-        let facts = Facts {
-            request: facts,
-            slow: SlowFacts::clone(&slow),
-        };
         Decided {
             id: DecisionId::generate(),
-            facts,
-            mode,
-            decision,
+            decision: self.0.decider.decide(&slow, question),
         }
     }
 }
@@ -148,7 +141,7 @@ impl Placing {
         } = self;
         let decided = underway.decided.clone();
         if let Err(nothing) = decided.decision.chosen() {
-            let error = refusal(nothing, decided.decision.reason());
+            let error = refusal(nothing, &decided.decision.reason());
             underway.refused(error.kind());
             return Err(error);
         }

@@ -133,6 +133,7 @@ impl Entry {
                 p_error: *p_error,
             },
             availability: availability.clone(),
+            redacts: false,
         }
     }
 

@@ -260,6 +260,12 @@ impl Decision {
         self.question.mode
     }
 
+    /// How far the content might travel as told by the hop before.
+    #[must_use]
+    pub const fn asked_boundary(&self) -> Boundary {
+        self.question.boundary
+    }
+
     /// Signals that could not be computed.
     #[must_use]
     pub fn failed_signals(&self) -> &[SignalName] {

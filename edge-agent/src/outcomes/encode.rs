@@ -1,11 +1,13 @@
 //! Outcomes as the gateway is told of them: what was decided, why, and what really happened. One
 //! way only, and never any content.
 
+use std::sync::Arc;
+
 use placement::{Decided, Outcome, OutcomeEnding};
 use prost::Message as _;
 use router_policy::{
-    Availability, Boundary, Candidate, Cause, Facts, MatchedRule, Mode, PlacementKind, Row, Score,
-    Verdict,
+    Availability, Boundary, Candidate, Cause, Decision, MatchedRule, Mode, PlacementKind, Row,
+    Score, Verdict,
 };
 use tideline_proto::tideline::policy::v1 as policy;
 use tideline_proto::tideline::telemetry::v1 as wire;
@@ -83,6 +85,7 @@ fn actual(outcome: &Outcome) -> wire::Actual {
 
 fn decision(decided: &Decided) -> policy::Decision {
     let decision = &decided.decision;
+    let rows = decision.table().enumerate();
     policy::Decision {
         id: decided.id.to_string(),
         boundary: boundary(decision.boundary()).into(),
@@ -90,27 +93,33 @@ fn decision(decided: &Decided) -> policy::Decision {
             .chosen()
             .ok()
             .and_then(|index| u32::try_from(index).ok()),
-        table: decision.table().iter().map(row).collect(),
-        matched: decision.matched().iter().map(matched).collect(),
-        policy_name: decision.policy_name().to_string(),
+        table: rows.map(|(index, found)| row(decision, index, found)).collect(),
+        matched: decision.matched().into_iter().map(matched).collect(),
+        policy_name: decision.policy().name().to_owned(),
         policy_hash: decision.policy_hash().to_hex(),
-        reason: decision.reason().to_owned(),
-        facts: Some(facts(&decided.facts)),
-        mode: mode(decided.mode).into(),
+        reason: decision.reason(),
+        facts: Some(facts(decision)),
+        mode: mode(decision.mode()).into(),
+        asked_boundary: boundary(decision.asked_boundary()).into(),
+        budgets: decision.budgets().iter().map(ToString::to_string).collect(),
     }
 }
 
-fn row(row: &Row) -> policy::Verdict {
-    let result = match &row.verdict {
-        // A rule that avoids tells of it among those that matched.
-        Verdict::Admitted(score) | Verdict::Avoided { score, by: _ } => {
-            policy::verdict::Result::Admitted(encode_score(score))
-        }
-        Verdict::Refused(cause) => policy::verdict::Result::Refused(refusal(cause)),
+fn row(decision: &Decision, index: usize, row: Row<'_>) -> policy::Verdict {
+    let refused = match row.verdict {
+        Verdict::Refused(cause) => Some(refusal(decision, row.candidate, cause)),
+        Verdict::Admitted { .. } | Verdict::Avoided { .. } => None,
     };
+    let avoided_by = match row.verdict {
+        Verdict::Avoided { by, .. } => decision.rule_name(by).to_owned(),
+        Verdict::Admitted { .. } | Verdict::Refused(_) => String::new(),
+    };
+    let score = decision.score(index);
+    let admitted = score.map(|score| policy::verdict::Result::Admitted(encode_score(&score)));
     policy::Verdict {
-        candidate: Some(candidate(&row.candidate)),
-        result: Some(result),
+        candidate: Some(candidate(row.candidate)),
+        result: admitted.or(refused.map(policy::verdict::Result::Refused)),
+        avoided_by,
     }
 }
 
@@ -124,20 +133,20 @@ fn encode_score(score: &Score) -> policy::Score {
     }
 }
 
-fn refusal(cause: &Cause) -> policy::Refusal {
-    let (by, why) = match cause {
-        Cause::Rule(name) => (format!("rule {name}"), String::new()),
-        Cause::Default => ("default".to_owned(), String::new()),
-        Cause::OnError => (
-            "onError".to_owned(),
-            "a signal could not be computed".to_owned(),
-        ),
-        Cause::Request => (
-            "request".to_owned(),
-            "the boundary that came with it".to_owned(),
-        ),
-        Cause::Mode => ("mode".to_owned(), "the caller's wish".to_owned()),
-        Cause::Unavailable(why) => ("unavailable".to_owned(), why.to_string()),
+fn refusal(decision: &Decision, candidate: &Candidate, cause: Cause) -> policy::Refusal {
+    let why = match (cause, &candidate.availability) {
+        (Cause::Unavailable, Availability::Unavailable(why)) => why.to_string(),
+        _ => decision.cause(cause),
+    };
+    let by = match cause {
+        Cause::Rule(id) | Cause::Redaction(id) => format!("rule {}", decision.rule_name(id)),
+        Cause::Default => "default".to_owned(),
+        Cause::OnError => "onError".to_owned(),
+        Cause::Request => "request".to_owned(),
+        Cause::Mode => "mode".to_owned(),
+        Cause::NoCascade => "cascade".to_owned(),
+        Cause::PlugIn => "plug-in".to_owned(),
+        Cause::Unavailable => "unavailable".to_owned(),
     };
     policy::Refusal { by, why }
 }
@@ -165,19 +174,20 @@ fn candidate(candidate: &Candidate) -> policy::Candidate {
             error_probability: prediction.p_error.get(),
         }),
         unavailable,
+        redacts: candidate.redacts,
     }
 }
 
-fn matched(rule: &MatchedRule) -> policy::MatchedRule {
+fn matched(rule: MatchedRule) -> policy::MatchedRule {
     policy::MatchedRule {
         name: rule.name.to_string(),
-        effects: rule.effects.clone(),
+        effects: rule.effects,
         because: rule.because.join(", "),
     }
 }
 
-fn facts(facts: &Facts) -> policy::Facts {
-    let Facts { request, slow } = facts;
+fn facts(decision: &Decision) -> policy::Facts {
+    let (request, slow) = (decision.request(), decision.slow());
     policy::Facts {
         request: Some(policy::RequestFacts {
             task: task(&request.task).into(),
@@ -209,13 +219,18 @@ fn facts(facts: &Facts) -> policy::Facts {
         }),
         user: Some(policy::UserFacts {
             name: slow.user.name.to_string(),
-            groups: slow.user.groups.iter().map(ToString::to_string).collect(),
+            groups: texts(&slow.user.groups),
         }),
         fleet: Some(policy::FleetFacts {
             connected: slow.fleet.connected,
             ring: slow.fleet.ring.to_string(),
+            spent_budgets: texts(&slow.fleet.spent_budgets),
         }),
     }
+}
+
+fn texts(texts: &[Arc<str>]) -> Vec<String> {
+    texts.iter().map(ToString::to_string).collect()
 }
 
 fn task(name: &str) -> policy::Task {

@@ -75,8 +75,8 @@ impl Attempt<'_> {
 
     /// What the executor says of itself, and what only the decision knows.
     fn served(&self, told: &Served, explanation: Explanation) -> Served {
-        let row = self.decided.decision.table().get(self.candidate);
-        let cost = row.and_then(|row| row.candidate.prediction.cost);
+        let candidate = self.decided.decision.candidate(self.candidate);
+        let cost = candidate.and_then(|candidate| candidate.prediction.cost);
         Served {
             placement: placement(self.entry.route.kind),
             cost_usd: cost.map(Usd::get),

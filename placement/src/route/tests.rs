@@ -11,7 +11,7 @@ use inference_api::{
     Mode, ModelCard, ModelName, ModelSelector, Output, Placement, Served, Task, TaskKind, Tensor,
     Usage,
 };
-use router_policy::{Boundary, PlacementKind, Policy, Probability, Site};
+use router_policy::{Boundary, PlacementKind, Policy, Probability, Site, SlowFacts};
 use tokio::time::Instant;
 use tower::ServiceExt as _;
 

@@ -67,6 +67,9 @@ pub struct FleetFacts {
     pub connected: bool,
     #[prost(string, tag = "2")]
     pub ring: ::prost::alloc::string::String,
+    /// Budgets of which the device has nothing left to spend.
+    #[prost(string, repeated, tag = "3")]
+    pub spent_budgets: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
 }
 /// A place where work can run.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -111,12 +114,18 @@ pub struct Candidate {
     /// Empty when the candidate can serve now; else why it cannot.
     #[prost(string, tag = "7")]
     pub unavailable: ::prost::alloc::string::String,
+    /// Sensitive spans are replaced before content leaves the device for it.
+    #[prost(bool, tag = "8")]
+    pub redacts: bool,
 }
 /// One row of a decision's table.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct Verdict {
     #[prost(message, optional, tag = "1")]
     pub candidate: ::core::option::Option<Candidate>,
+    /// The rule that would rather have any other candidate; empty when none.
+    #[prost(string, tag = "4")]
+    pub avoided_by: ::prost::alloc::string::String,
     #[prost(oneof = "verdict::Result", tags = "2, 3")]
     pub result: ::core::option::Option<verdict::Result>,
 }
@@ -188,6 +197,12 @@ pub struct Decision {
     pub facts: ::core::option::Option<Facts>,
     #[prost(enumeration = "Mode", tag = "10")]
     pub mode: i32,
+    /// How far the content might travel as told by the hop before.
+    #[prost(enumeration = "Boundary", tag = "11")]
+    pub asked_boundary: i32,
+    /// The budgets that the request is charged to.
+    #[prost(string, repeated, tag = "12")]
+    pub budgets: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
 }
 /// How far content may travel. Each step contains the one before it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]

@@ -47,9 +47,10 @@ fn permit(boundary: &str, site: Boundary) -> Option<EgressPermit> {
             p_error: Probability::new(0.0),
         },
         availability: Availability::Ready,
+        redacts: false,
     };
     let question = Question {
-        request: &RequestFacts::default(),
+        request: RequestFacts::default(),
         mode: Mode::Unstated,
         boundary: Boundary::Cloud,
         candidates: vec![candidate],
