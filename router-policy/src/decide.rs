@@ -8,7 +8,7 @@ use smallvec::SmallVec;
 use crate::boundary::Boundary;
 use crate::candidate::{Availability, Candidate, PlacementKind};
 use crate::decision::{Cause, Decision, Order, Verdict};
-use crate::effect::{Effects, Otherwise};
+use crate::effect::{Effects, Kinds, Otherwise};
 use crate::facts::{RequestFacts, SlowFacts, View};
 use crate::index::{Index, Matched};
 use crate::mode::Mode;
@@ -84,13 +84,13 @@ fn narrowest(parts: &Parts, matched: &Matched, question: &Question) -> (Boundary
     };
     let failed = !question.request.failed_signals.is_empty();
     for id in matched {
-        let Some(rule) = parts.rule(*id) else {
+        let Some(rule) = parts.brief(*id) else {
             continue;
         };
-        if let Some(boundary) = rule.effects.boundary {
+        if let Some(boundary) = rule.boundary {
             narrow(boundary, Cause::Rule(*id));
         }
-        if let Some(boundary) = rule.effects.on_error
+        if let Some(boundary) = rule.on_error
             && failed
         {
             narrow(boundary, Cause::OnError);
@@ -113,6 +113,11 @@ struct Judge<'j> {
     mode: Mode,
     /// Of the rules that hold, those that look at candidates.
     effects: SmallVec<[(RuleId, &'j Effects); 8]>,
+    /// Those of them that may refuse one.
+    strict: SmallVec<[(RuleId, &'j Effects); 4]>,
+    /// The placement kinds that some rule may avoid, and that some may prefer.
+    avoided: Kinds,
+    preferred: Kinds,
     /// The first rule that wants something of this request replaced before it leaves.
     redacted_by: Option<RuleId>,
     allows_cascade: bool,
@@ -126,8 +131,8 @@ impl<'j> Judge<'j> {
         (boundary, bounded_by): (Boundary, Cause),
     ) -> Self {
         let effects = matched.iter().filter_map(|id| {
-            let effects = &parts.rule(*id)?.effects;
-            effects.judges_candidates().then_some((*id, effects))
+            let judges = parts.brief(*id)?.judges_candidates;
+            judges.then_some((*id, &parts.rule(*id)?.effects))
         });
         let effects: SmallVec<[(RuleId, &Effects); 8]> = effects.collect();
         let labels = &question.request.labels;
@@ -136,11 +141,19 @@ impl<'j> Judge<'j> {
             patterns.any(|pattern| labels.iter().any(|label| pattern.matches(label)))
         };
         let redacted_by = effects.iter().find(|(_, effects)| hit(effects));
+        let strict = effects.iter().filter(|(_, effects)| effects.may_refuse());
+        let kinds = |of: fn(&Effects) -> Kinds| {
+            let mine = effects.iter().map(|(_, effects)| of(effects));
+            mine.fold(Kinds::NONE, Kinds::with)
+        };
         Self {
             boundary,
             bounded_by,
             mode: question.mode,
             redacted_by: redacted_by.map(|(id, _)| *id),
+            strict: strict.copied().collect(),
+            avoided: kinds(Effects::avoids),
+            preferred: kinds(Effects::prefers),
             allows_cascade: effects.iter().any(|(_, effects)| effects.cascade.is_some()),
             effects,
         }
@@ -164,7 +177,7 @@ impl<'j> Judge<'j> {
         if candidate.kind == PlacementKind::Cascade && !self.allows_cascade {
             return Some(Cause::NoCascade);
         }
-        for (id, effects) in &self.effects {
+        for (id, effects) in &self.strict {
             let required = effects.require.as_ref();
             if required.is_some_and(|which| !which.selects(candidate)) {
                 return Some(Cause::Rule(*id));
@@ -184,21 +197,17 @@ impl<'j> Judge<'j> {
 
     /// Refuses what exceeds limits that may be relaxed, unless nothing is left that keeps to them.
     fn limit(&self, candidates: &[Candidate], verdicts: &mut [Verdict]) {
-        let exceeded = |candidate: &Candidate| {
-            let mut limited = self.effects.iter();
-            limited.find(|(_, effects)| {
-                effects
-                    .limits
-                    .is_some_and(|limits| !limits.admit(candidate))
-            })
+        let limited = || {
+            let all = self.strict.iter();
+            all.filter_map(|(id, effects)| Some((id, effects.limits?)))
         };
-        if !self
-            .effects
-            .iter()
-            .any(|(_, effects)| effects.limits.is_some())
-        {
+        if limited().next().is_none() {
             return;
         }
+        let exceeded = |candidate: &Candidate| {
+            let mut all = limited();
+            all.find(|(_, limits)| !limits.admit(candidate))
+        };
         let fits = |(candidate, verdict): (&Candidate, &Verdict)| {
             !verdict.is_refused() && exceeded(candidate).is_none()
         };
@@ -216,6 +225,9 @@ impl<'j> Judge<'j> {
 
     /// The first rule that would rather have another.
     fn avoided(&self, candidate: &Candidate) -> Option<RuleId> {
+        if !self.avoided.has(candidate.kind) {
+            return None;
+        }
         let avoids = |(_, effects): &&(RuleId, &Effects)| {
             let which = effects.avoid.as_ref();
             which.is_some_and(|which| which.selects(candidate))
@@ -225,11 +237,14 @@ impl<'j> Judge<'j> {
 
     /// How much rules prefer the candidate: the highest priority of all that do.
     fn preference(&self, candidate: &Candidate) -> u8 {
+        let cascade = u8::from(self.allows_cascade && candidate.kind == PlacementKind::Cascade);
+        if !self.preferred.has(candidate.kind) {
+            return cascade;
+        }
         let stated = self.effects.iter().filter_map(|(_, effects)| {
             let prefer = effects.prefer.as_ref()?;
             prefer.which.selects(candidate).then_some(prefer.priority)
         });
-        let cascade = u8::from(self.allows_cascade && candidate.kind == PlacementKind::Cascade);
         stated.max().unwrap_or(0).max(cascade)
     }
 

@@ -48,6 +48,22 @@ impl Effects {
             || !self.redact.is_empty()
     }
 
+    /// Whether it can refuse a candidate for what it is.
+    pub(crate) const fn may_refuse(&self) -> bool {
+        self.require.is_some() || self.limits.is_some()
+    }
+
+    /// The placement kinds that it may avoid.
+    pub(crate) fn avoids(&self) -> Kinds {
+        self.avoid.as_ref().map_or(Kinds::NONE, Selector::kinds)
+    }
+
+    /// The placement kinds that it may prefer.
+    pub(crate) fn prefers(&self) -> Kinds {
+        let prefer = self.prefer.as_ref();
+        prefer.map_or(Kinds::NONE, |prefer| prefer.which.kinds())
+    }
+
     /// Each as a policy would write it, such as `boundary: device`.
     pub(crate) fn told(&self) -> Vec<String> {
         let Self {
@@ -77,6 +93,26 @@ impl Effects {
     }
 }
 
+/// A set of placement kinds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Kinds(u8);
+
+impl Kinds {
+    pub(crate) const NONE: Self = Self(0);
+
+    const fn of(kind: PlacementKind) -> Self {
+        Self(1 << kind as u8)
+    }
+
+    pub(crate) const fn with(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
+    pub(crate) const fn has(self, kind: PlacementKind) -> bool {
+        self.0 & Self::of(kind).0 != 0
+    }
+}
+
 /// Which candidates: each dimension that is stated must fit, with any of its names.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Selector {
@@ -90,6 +126,16 @@ pub(crate) struct Selector {
 impl Selector {
     pub(crate) fn is_empty(&self) -> bool {
         *self == Self::default()
+    }
+
+    /// The kinds of what it may select.
+    fn kinds(&self) -> Kinds {
+        let named: &[PlacementKind] = if self.kinds.is_empty() {
+            &PlacementKind::ALL
+        } else {
+            &self.kinds
+        };
+        named.iter().copied().map(Kinds::of).fold(Kinds::NONE, Kinds::with)
     }
 
     pub(crate) fn selects(&self, candidate: &Candidate) -> bool {

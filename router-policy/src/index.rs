@@ -13,7 +13,7 @@ use indexmap::IndexMap;
 use rustc_hash::FxBuildHasher;
 use smallvec::SmallVec;
 
-use self::key::{Key, Value, key};
+use self::key::{Key, Value, keys};
 use crate::facts::{Texts, View};
 use crate::policy::RuleId;
 use crate::program::{Bool, Fact};
@@ -29,7 +29,7 @@ type Table = IndexMap<Arc<str>, Places, FxBuildHasher>;
 /// Conditions, laid out for looking them up by the facts of a request.
 #[derive(Debug, Default)]
 pub(crate) struct Index {
-    /// What may hold, in the order of the policy.
+    /// What may hold, in the order of the policy; of what is filed, what its key leaves to be asked.
     live: Vec<(RuleId, Bool)>,
     /// Those that hold for every request.
     always: Vec<u16>,
@@ -72,15 +72,28 @@ impl Index {
         for (id, condition) in conditions {
             // A policy has no more rules than ids, so that places fit as well.
             let place = u16::try_from(index.live.len()).unwrap_or(u16::MAX);
-            match condition {
+            let left = match condition {
                 Bool::Const(false) => continue,
-                Bool::Const(true) => index.always.push(place),
-                ref other => match key(other) {
-                    Some(key) => index.file(place, key),
-                    None => index.scanned.push(place),
+                Bool::Const(true) => {
+                    index.always.push(place);
+                    condition
+                }
+                other => match keys(&other) {
+                    Some(keys) => {
+                        let left = match keys.as_slice() {
+                            [key] => key.left_of(other),
+                            _ => other,
+                        };
+                        keys.into_iter().for_each(|key| index.file(place, key));
+                        left
+                    }
+                    None => {
+                        index.scanned.push(place);
+                        other
+                    }
                 },
-            }
-            index.live.push((id, condition));
+            };
+            index.live.push((id, left));
         }
         for numbered in &mut index.numbers {
             numbered.at_least.sort_unstable();
@@ -223,7 +236,8 @@ impl Found<'_, '_> {
     }
 
     fn rules(self) -> Matched {
-        let mut matched = Matched::new();
+        let count = self.bits.iter().map(|bits| bits.count_ones() as usize).sum();
+        let mut matched = Matched::with_capacity(count);
         for (word, bits) in self.bits.iter().enumerate() {
             let mut left = *bits;
             while left != 0 {

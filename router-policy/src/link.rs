@@ -183,6 +183,7 @@ impl<'s> Loaded<'s> {
             name: entry.clone(),
             hash,
             objective: base.objective,
+            briefs: linked.rules.iter().map(Rule::brief).collect(),
             rules: linked.rules,
             budgets: linked.budgets,
             default_boundary: base.default_boundary,

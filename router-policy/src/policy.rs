@@ -29,6 +29,8 @@ pub(crate) struct Parts {
     pub(crate) hash: PolicyHash,
     pub(crate) objective: Objective,
     pub(crate) rules: Vec<Rule>,
+    /// The rules once more, with what every decision needs of each.
+    pub(crate) briefs: Vec<Brief>,
     pub(crate) budgets: Vec<Budget>,
     pub(crate) default_boundary: Boundary,
     pub(crate) on_error: Boundary,
@@ -41,6 +43,14 @@ pub(crate) struct Rule {
     pub(crate) when: Bool,
     pub(crate) effects: Effects,
     pub(crate) place: Place,
+}
+
+/// What every decision needs of a rule, small enough to lie close to the next one's.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Brief {
+    pub(crate) boundary: Option<Boundary>,
+    pub(crate) on_error: Option<Boundary>,
+    pub(crate) judges_candidates: bool,
 }
 
 /// Where something was written: in which source, and where there.
@@ -120,6 +130,7 @@ impl Policy {
             hash: PolicyHash::NONE,
             objective: Objective::default(),
             rules: Vec::new(),
+            briefs: Vec::new(),
             budgets: Vec::new(),
             default_boundary,
             on_error: Boundary::Device,
@@ -170,6 +181,10 @@ impl Policy {
 }
 
 impl Parts {
+    pub(crate) fn brief(&self, id: RuleId) -> Option<&Brief> {
+        self.briefs.get(usize::from(id.0))
+    }
+
     pub(crate) fn rule(&self, id: RuleId) -> Option<&Rule> {
         self.rules.get(usize::from(id.0))
     }
@@ -192,6 +207,14 @@ impl Parts {
 }
 
 impl Rule {
+    pub(crate) fn brief(&self) -> Brief {
+        Brief {
+            boundary: self.effects.boundary,
+            on_error: self.effects.on_error,
+            judges_candidates: self.effects.judges_candidates(),
+        }
+    }
+
     /// The fields that its condition looks at, each once.
     pub(crate) fn reads(&self) -> Vec<&'static Field> {
         let mut fields: Vec<&'static Field> = Vec::new();

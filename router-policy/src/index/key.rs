@@ -7,6 +7,9 @@ use smallvec::SmallVec;
 use crate::facts::{Texts, View};
 use crate::program::{Bool, Comparison, Fact, List, Matching, Number, Text};
 
+/// Keys of which a condition needs one.
+pub(super) type Keys = SmallVec<[Key; 1]>;
+
 /// What one fact must be for a condition to hold. It may fail to hold all the same.
 pub(super) enum Key {
     /// The text is one of these.
@@ -28,6 +31,16 @@ pub(super) enum Value {
 }
 
 impl Key {
+    /// What is left to be asked of a condition once this is known to hold.
+    pub(super) fn left_of(&self, condition: Bool) -> Bool {
+        match (&condition, self) {
+            (Bool::Texts(..), Self::Text(..))
+            | (Bool::In(..), Self::Text(..) | Self::List(..))
+            | (Bool::Numbers(..), Self::AtLeast(..) | Self::AtMost(..)) => Bool::Const(true),
+            _ => condition,
+        }
+    }
+
     /// How few requests it lets through, as a rule: the more the better.
     const fn selectivity(&self) -> u8 {
         match self {
@@ -38,11 +51,30 @@ impl Key {
     }
 }
 
-/// What the condition needs, if that can be told from its shape.
-pub(super) fn key(condition: &Bool) -> Option<Key> {
+/// What the condition needs: one of these keys, if that can be told from its shape.
+pub(super) fn keys(condition: &Bool) -> Option<Keys> {
     match condition {
-        Bool::And(parts) => parts.iter().filter_map(key).max_by_key(Key::selectivity),
-        Bool::Or(parts) => parts.iter().map(key).reduce(either)?,
+        Bool::And(parts) => {
+            let keys = parts.iter().filter_map(keys);
+            // Ways in which it may hold count against it.
+            keys.max_by_key(|keys| {
+                let least = keys.iter().map(Key::selectivity).min();
+                (least, std::cmp::Reverse(keys.len()))
+            })
+        }
+        Bool::Or(parts) => {
+            let mut all = Keys::new();
+            for part in parts {
+                all.extend(keys(part)?);
+            }
+            Some(all)
+        }
+        other => key(other).map(|key| smallvec::smallvec![key]),
+    }
+}
+
+fn key(condition: &Bool) -> Option<Key> {
+    match condition {
         Bool::Texts(Comparison::Equal, Text::Fact(fact), Text::Const(text))
         | Bool::Texts(Comparison::Equal, Text::Const(text), Text::Fact(fact)) => {
             Some(Key::Text(*fact, vec![text.clone()]))
@@ -62,6 +94,8 @@ pub(super) fn key(condition: &Bool) -> Option<Key> {
         Bool::Const(_)
         | Bool::Fact(_)
         | Bool::Not(_)
+        | Bool::And(_)
+        | Bool::Or(_)
         | Bool::Same(..)
         | Bool::Numbers(..)
         | Bool::Texts(..)
@@ -70,27 +104,6 @@ pub(super) fn key(condition: &Bool) -> Option<Key> {
         | Bool::In(..)
         | Bool::Exists(..)
         | Bool::All(..) => None,
-    }
-}
-
-/// Both, where either is enough: they must be about the same fact.
-fn either(a: Option<Key>, b: Option<Key>) -> Option<Key> {
-    match (a?, b?) {
-        (Key::Text(a, mut values), Key::Text(b, more)) if a.field.path == b.field.path => {
-            values.extend(more);
-            Some(Key::Text(a, values))
-        }
-        (Key::List(a, mut values), Key::List(b, more)) if a.field.path == b.field.path => {
-            values.extend(more);
-            Some(Key::List(a, values))
-        }
-        (Key::AtLeast(a, limit), Key::AtLeast(b, other)) if a.field.path == b.field.path => {
-            Some(Key::AtLeast(a, limit.min(other)))
-        }
-        (Key::AtMost(a, limit), Key::AtMost(b, other)) if a.field.path == b.field.path => {
-            Some(Key::AtMost(a, limit.max(other)))
-        }
-        _ => None,
     }
 }
 
