@@ -86,4 +86,4 @@ fn first_line(message: &str) -> &str {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -135,7 +135,11 @@ impl Selector {
         } else {
             &self.kinds
         };
-        named.iter().copied().map(Kinds::of).fold(Kinds::NONE, Kinds::with)
+        named
+            .iter()
+            .copied()
+            .map(Kinds::of)
+            .fold(Kinds::NONE, Kinds::with)
     }
 
     pub(crate) fn selects(&self, candidate: &Candidate) -> bool {

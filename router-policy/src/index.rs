@@ -236,7 +236,11 @@ impl Found<'_, '_> {
     }
 
     fn rules(self) -> Matched {
-        let count = self.bits.iter().map(|bits| bits.count_ones() as usize).sum();
+        let count = self
+            .bits
+            .iter()
+            .map(|bits| bits.count_ones() as usize)
+            .sum();
         let mut matched = Matched::with_capacity(count);
         for (word, bits) in self.bits.iter().enumerate() {
             let mut left = *bits;

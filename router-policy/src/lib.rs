@@ -27,6 +27,7 @@ mod mode;
 mod permit;
 mod policy;
 mod program;
+mod prove;
 mod replay;
 mod score;
 mod settle;

@@ -159,8 +159,23 @@ impl Comparison {
         }
     }
 
+    /// The comparison itself, or the one that holds when it does not. Of numbers that are numbers.
+    pub(crate) const fn that(self, holds: bool) -> Self {
+        if holds {
+            return self;
+        }
+        match self {
+            Self::Equal => Self::NotEqual,
+            Self::NotEqual => Self::Equal,
+            Self::Less => Self::GreaterOrEqual,
+            Self::LessOrEqual => Self::Greater,
+            Self::Greater => Self::LessOrEqual,
+            Self::GreaterOrEqual => Self::Less,
+        }
+    }
+
     /// `None` is a comparison with what is not a number: only "not equal" holds.
-    fn holds(self, ordering: Option<Ordering>) -> bool {
+    pub(crate) fn holds(self, ordering: Option<Ordering>) -> bool {
         let Some(ordering) = ordering else {
             return self == Self::NotEqual;
         };
@@ -176,7 +191,7 @@ impl Comparison {
 }
 
 impl Matching {
-    fn holds(self, text: &str, part: &str) -> bool {
+    pub(crate) fn holds(self, text: &str, part: &str) -> bool {
         match self {
             Self::StartsWith => text.starts_with(part),
             Self::EndsWith => text.ends_with(part),

@@ -11,7 +11,7 @@ use crate::diagnostics::Span;
 use crate::facts::{DeviceFacts, Label, NetworkFacts, RequestFacts, SlowFacts, UserFacts, View};
 use crate::units::Tokens;
 
-fn compiled(text: &str) -> Result<Bool, String> {
+pub(crate) fn compiled(text: &str) -> Result<Bool, String> {
     let mut report = Reporter::new("x.cel", text);
     let whole = Span {
         start: 0,
@@ -114,7 +114,7 @@ fn context(view: View<'_>) -> Context<'static, 'static> {
     context
 }
 
-fn expressions() -> impl Strategy<Value = String> {
+pub(crate) fn expressions() -> impl Strategy<Value = String> {
     let text = prop::sample::select(vec![
         "request.app",
         "\"pii.email\"",
@@ -172,7 +172,7 @@ fn expressions() -> impl Strategy<Value = String> {
     })
 }
 
-fn facts() -> impl Strategy<Value = (RequestFacts, SlowFacts)> {
+pub(crate) fn facts() -> impl Strategy<Value = (RequestFacts, SlowFacts)> {
     let name = prop::sample::select(vec!["pii.email", "mail", "", "é", "secret.jwt"]);
     let names = prop::collection::vec(name.clone(), 0..3);
     (
