@@ -7,10 +7,11 @@ mod shape;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use cel::parser::Parser;
+use saphyr_parser::ScalarStyle;
 
 use self::check::Checker;
 use self::shape::Misshapen;
-use crate::diagnostics::Reporter;
+use crate::diagnostics::{Diagnostics, Reporter, Span};
 use crate::document::Located;
 use crate::program::Bool;
 
@@ -54,6 +55,24 @@ pub(crate) fn compile(source: &Located, report: &mut Reporter<'_>) -> Option<Boo
         None => source.span,
     };
     Checker::new(report, place).condition(&expr)
+}
+
+/// Compiles a condition that stands alone.
+///
+/// # Errors
+/// Everything that is wrong with it.
+pub(crate) fn compile_text(name: &str, text: &str) -> Result<Bool, Diagnostics> {
+    let mut report = Reporter::new(name, text);
+    let source = Located {
+        text: text.to_owned(),
+        span: Span {
+            start: 0,
+            end: text.len(),
+        },
+        style: ScalarStyle::Plain,
+    };
+    let condition = compile(&source, &mut report);
+    condition.ok_or_else(|| Diagnostics::gather([report]))
 }
 
 /// The byte where a line and a column, both counted from 1, begin.

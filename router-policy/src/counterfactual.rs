@@ -157,7 +157,7 @@ impl Search<'_> {
         if self.decision.chosen() != Ok(winner)
             && let Some(found @ None) = self.found.get_mut(winner)
         {
-            *found = Some(changes.iter().map(|change| Change::clone(change)).collect());
+            *found = Some(changes.iter().copied().cloned().collect());
         }
     }
 
@@ -189,9 +189,10 @@ impl Search<'_> {
             };
             let mut record = self.record.clone();
             if let Some(candidate) = record.candidates.get_mut(index) {
-                match change {
-                    Change::Latency(latency) => candidate.prediction.latency = latency,
-                    _ => candidate.prediction.cost = Usd::new((its.cost_usd - gap) * 0.999),
+                if let Change::Latency(latency) = change {
+                    candidate.prediction.latency = latency;
+                } else {
+                    candidate.prediction.cost = Usd::new((its.cost_usd - gap) * 0.999);
                 }
             }
             if decision.policy.replay(&record).chosen() == Ok(index)

@@ -105,8 +105,16 @@ impl<'s> Loaded<'s> {
         Diagnostics::gather(self.reports)
     }
 
-    pub(crate) fn report(&mut self, source: usize) -> Option<&mut Reporter<'s>> {
-        self.reports.get_mut(source)
+    pub(crate) fn error(&mut self, place: Place, message: String, help: impl Into<String>) {
+        if let Some(report) = self.reports.get_mut(place.source) {
+            report.error_with_help(place.span, message, help);
+        }
+    }
+
+    pub(crate) fn warn(&mut self, place: Place, message: String, help: impl Into<String>) {
+        if let Some(report) = self.reports.get_mut(place.source) {
+            report.warn(place.span, message, help);
+        }
     }
 
     /// What decides: the policy or set of that name, or the only one that can be meant.

@@ -207,6 +207,19 @@ impl Parts {
 }
 
 impl Rule {
+    /// Whether it keeps content within `boundary` where it holds.
+    pub(crate) fn keeps(&self, boundary: Boundary) -> bool {
+        self.effects.boundary.is_some_and(|mine| mine <= boundary)
+    }
+
+    /// Whether it may hold wherever `other` does: a first look that costs little, and errs only by
+    /// saying no.
+    pub(crate) fn fits_around(&self, other: &Self) -> bool {
+        let reads = other.reads();
+        let mut mine = self.reads().into_iter();
+        mine.all(|field| reads.iter().any(|known| known.path == field.path))
+    }
+
     pub(crate) fn brief(&self) -> Brief {
         Brief {
             boundary: self.effects.boundary,

@@ -7,7 +7,6 @@ use cel::{Context, Program, Value};
 use proptest::prelude::*;
 
 use super::*;
-use crate::diagnostics::Span;
 use crate::facts::{DeviceFacts, Label, NetworkFacts, RequestFacts, SlowFacts, UserFacts, View};
 use crate::units::Tokens;
 
@@ -20,7 +19,7 @@ pub(crate) fn compiled(text: &str) -> Result<Bool, String> {
     let source = Located {
         text: text.to_owned(),
         span: whole,
-        style: saphyr_parser::ScalarStyle::Plain,
+        style: ScalarStyle::Plain,
     };
     let condition = compile(&source, &mut report);
     condition.ok_or_else(|| report.finish().to_string())

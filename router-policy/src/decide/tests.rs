@@ -171,7 +171,7 @@ fn a_budget_is_charged_and_narrows_once_it_is_spent() {
         "{HEAD}    - {{ name: keep, when: 'false', boundary: device }}\n  budgets:\n    - name: research\n      match: '\"research\" in user.groups'\n      usdPerMonth: 50\n      whenSpent: {{ boundary: private }}\n"
     );
     let policy = Policy::compile("test.yaml", &text).unwrap();
-    assert_eq!(policy.budgets()[0].per_month.get(), 50.0);
+    assert_eq!(policy.budgets()[0].per_month, crate::Usd::clamped(50.0));
     let mut mine = record("facts: { user: { groups: [research] } }");
     let before = policy.replay(&mine);
     assert_eq!(
@@ -316,7 +316,7 @@ proptest! {
         let mut request = record("facts: { request: { labels: [pii.email] } }");
         request.mode = mode;
         let before = written(&rules).replay(&request);
-        let grown: Vec<String> = rules.iter().cloned().chain([more.clone()]).collect();
+        let grown: Vec<String> = rules.iter().cloned().chain([more]).collect();
         let after = written(&grown).replay(&request);
         prop_assert!(after.boundary() <= before.boundary());
         // A cascade is a way that a rule opens, within the boundary; and what relaxes when nothing fits

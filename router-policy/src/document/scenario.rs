@@ -214,82 +214,66 @@ fn candidate(node: &Node, report: &mut Reporter<'_>) -> Option<Candidate> {
     let site_boundary = fields
         .take("siteBoundary")
         .and_then(|node| boundary(node, report));
-    let mut one = |name: &str, usual: &str| {
-        let located = fields
-            .take(name)
-            .and_then(|node| text(node, "a name", report));
-        located.map_or_else(
-            || Arc::from(usual),
-            |located| Arc::from(located.text.as_str()),
-        )
+    let mut one = |name: &str| {
+        let node = fields.take(name)?;
+        text(node, "a name", report).map(|located| Arc::from(located.text.as_str()))
     };
-    let usual_site = match kind {
-        Some(PlacementKind::Device) => "device",
-        _ => "cloud",
-    };
-    let (site, model, variant, provider) = (
-        one("site", usual_site),
-        one("model", "any"),
-        one("variant", ""),
-        one("provider", ""),
-    );
-    let unavailable = fields
-        .take("unavailable")
-        .and_then(|node| text(node, "why it cannot serve", report));
-    let mut amount = |name: &str| fields.take(name).and_then(|node| number(node, report));
-    let (latency, latency_sd, cost, energy) = (
-        amount("latencySeconds"),
-        amount("latencySdSeconds"),
-        amount("costUsd"),
-        amount("energyWattHours"),
-    );
-    let p_error = fields
-        .take("errorProbability")
-        .and_then(|node| probability(node, report));
-    fields.finish(
-        &[
-            "kind",
-            "site",
-            "siteBoundary",
-            "model",
-            "variant",
-            "provider",
-            "unavailable",
-            "latencySeconds",
-            "latencySdSeconds",
-            "costUsd",
-            "energyWattHours",
-            "errorProbability",
-        ],
-        report,
-    );
+    let (site, unavailable) = (one("site"), one("unavailable"));
+    let (model, variant, provider) = (one("model"), one("variant"), one("provider"));
+    let prediction = prediction(&mut fields, report);
+    fields.finish(&CANDIDATE, report);
     let kind = kind?;
-    let usual_boundary = if kind == PlacementKind::Device {
-        Boundary::Device
+    let (usual_site, usual_boundary) = if kind == PlacementKind::Device {
+        ("device", Boundary::Device)
     } else {
-        Boundary::Cloud
+        ("cloud", Boundary::Cloud)
     };
     Some(Candidate {
         kind,
         site: Site {
-            name: site,
+            name: site.unwrap_or_else(|| usual_site.into()),
             boundary: site_boundary.unwrap_or(usual_boundary),
         },
-        model,
-        variant,
-        provider,
-        prediction: Prediction {
-            latency: Seconds::clamped(latency.unwrap_or(0.1)),
-            latency_sd: Seconds::clamped(latency_sd.unwrap_or(0.0)),
-            cost: cost.map(Usd::clamped),
-            energy: WattHours::clamped(energy.unwrap_or(0.0)),
-            p_error: p_error.unwrap_or(Probability::new(0.0)),
-        },
-        availability: unavailable.map_or(Availability::Ready, |why| {
-            Availability::Unavailable(why.text.as_str().into())
-        }),
+        model: model.unwrap_or_else(|| "any".into()),
+        variant: variant.unwrap_or_default(),
+        provider: provider.unwrap_or_default(),
+        prediction,
+        availability: unavailable.map_or(Availability::Ready, Availability::Unavailable),
         redacts: false,
     })
+}
+
+/// The fields of a candidate.
+const CANDIDATE: [&str; 12] = [
+    "kind",
+    "site",
+    "siteBoundary",
+    "model",
+    "variant",
+    "provider",
+    "unavailable",
+    "latencySeconds",
+    "latencySdSeconds",
+    "costUsd",
+    "energyWattHours",
+    "errorProbability",
+];
+
+fn prediction(fields: &mut Fields<'_>, report: &mut Reporter<'_>) -> Prediction {
+    let p_error = fields
+        .take("errorProbability")
+        .and_then(|node| probability(node, report));
+    let mut amount = |name: &str| {
+        let node = fields.take(name)?;
+        number(node, report)
+    };
+    Prediction {
+        latency: Seconds::clamped(amount("latencySeconds").unwrap_or(0.1)),
+        latency_sd: Seconds::clamped(amount("latencySdSeconds").unwrap_or(0.0)),
+        cost: amount("costUsd").map(Usd::clamped),
+        energy: WattHours::clamped(amount("energyWattHours").unwrap_or(0.0)),
+        p_error: p_error.unwrap_or(Probability::new(0.0)),
+    }
 }
 
 /// What a policy is tried on where no candidates are written: a device, a private site and a cloud,

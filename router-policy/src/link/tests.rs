@@ -87,12 +87,13 @@ fn the_version_is_of_every_text_that_takes_part() {
     assert_ne!(hash(&all), hash(&changed));
 }
 
+fn refused(documents: &[String], entry: Option<&str>, expected: &str) {
+    let error = load(documents, entry).unwrap_err();
+    assert!(error.contains(expected), "{error}");
+}
+
 #[test]
 fn what_cannot_be_linked_is_told_with_its_place() {
-    let refused = |documents: &[String], entry, expected: &str| {
-        let error = load(documents, entry).unwrap_err();
-        assert!(error.contains(expected), "{error}");
-    };
     let set = |name: &str, of: &str| {
         document(
             "PolicySet",
@@ -132,6 +133,10 @@ fn what_cannot_be_linked_is_told_with_its_place() {
         None,
         "unknown kind of document `PolicyBag`",
     );
+}
+
+#[test]
+fn what_would_widen_or_never_end_is_refused() {
     let twice = document(
         "PolicySet",
         "a",

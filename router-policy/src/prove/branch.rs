@@ -185,8 +185,7 @@ impl<'b> Branch<'b> {
 
     /// Both or neither, or else one of them: written as choices that share no way.
     fn same(&mut self, goal: &Goal<'b>, a: &'b Bool, b: &'b Bool, same: bool) {
-        self.choices
-            .push(vec![goal.of(a, true), goal.of(b, same != true)]);
+        self.choices.push(vec![goal.of(a, true), goal.of(b, !same)]);
         self.choices.push(vec![goal.of(a, false), goal.of(b, same)]);
     }
 

@@ -50,7 +50,9 @@ const IMPURE: &[&str] = &[
 /// What the decision itself may use.
 const POLICY_USES: &[&str] = &[
     "cel",
+    "indexmap",
     "regex",
+    "rustc-hash",
     "saphyr-parser",
     "serde",
     "serde_json",
