@@ -1,7 +1,7 @@
 //! What this site can run, one kind of backend a file.
 //!
-//! Its invariant: before a backend looks at a request, the boundary that came with it is held against
-//! this site's.
+//! Its invariant: before anything of a request is looked at, the boundary that came with it is held
+//! against this site's. A backend runs nothing without the [`Reached`] that this gives.
 
 mod embedded;
 
@@ -53,12 +53,21 @@ pub(crate) struct Count {
     pub(crate) refused: u64,
 }
 
-/// A request as it came, and how far its content may travel. No boundary is the narrowest.
+/// A request as it came.
 #[derive(Debug)]
 pub(crate) struct Incoming {
     pub(crate) request: InferenceRequest,
     pub(crate) variant: Option<String>,
-    pub(crate) boundary: Option<Boundary>,
+}
+
+/// The boundary of one request, which reaches this site. Given up to run the request.
+#[derive(Debug)]
+pub(crate) struct Reached(Boundary);
+
+impl Reached {
+    pub(crate) const fn boundary(&self) -> Boundary {
+        self.0
+    }
 }
 
 impl Backends {
@@ -88,39 +97,49 @@ impl Backends {
             .collect()
     }
 
-    /// Runs a request that was decided elsewhere.
-    pub(crate) async fn run(&self, incoming: Incoming) -> Result<InferenceStream, InferenceError> {
-        let Incoming {
-            request,
-            variant,
-            boundary,
-        } = incoming;
-        let backend = self.find(&request, variant.as_deref());
-        let key = Key {
-            backend: backend.map_or("none", |_| Embedded::KIND),
-            model: backend.map_or_else(String::new, |backend| backend.model().to_owned()),
-            boundary,
-        };
-        if boundary.is_none_or(|boundary| boundary < self.site.boundary) {
-            self.count(key, |count| count.refused += 1);
-            telemetry::refused_boundary();
-            return Err(InferenceError::new(
-                ErrorKind::PolicyDenied,
-                format!(
-                    "the request came with boundary {}, this site is {}",
-                    boundary.map_or("unspecified", Boundary::name),
-                    self.site.boundary
-                ),
-            ));
+    /// Holds the boundary that came with a request for `model` against this site's. None is the
+    /// narrowest.
+    pub(crate) fn reach(
+        &self,
+        boundary: Option<Boundary>,
+        model: &str,
+    ) -> Result<Reached, InferenceError> {
+        if let Some(boundary) = boundary
+            && boundary >= self.site.boundary
+        {
+            return Ok(Reached(boundary));
         }
-        let Some(backend) = backend else {
+        let named = |backend: &&Embedded| backend.model() == model;
+        let backend = self.embedded.iter().find(named);
+        self.count(backend, boundary, |count| count.refused += 1);
+        telemetry::refused_boundary();
+        Err(InferenceError::new(
+            ErrorKind::PolicyDenied,
+            format!(
+                "the request came with boundary {}, this site is {}",
+                boundary.map_or("unspecified", Boundary::name),
+                self.site.boundary
+            ),
+        ))
+    }
+
+    /// Runs a request that was decided elsewhere.
+    pub(crate) async fn run(
+        &self,
+        reached: Reached,
+        incoming: Incoming,
+    ) -> Result<InferenceStream, InferenceError> {
+        let Incoming { request, variant } = incoming;
+        let Some(backend) = self.find(&request, variant.as_deref()) else {
             let name = request
                 .model
                 .name()
                 .map_or(ModelSelector::AUTO, |name| name.as_str());
             return Err(InferenceError::model_not_found(name));
         };
-        self.count(key, |count| count.requests += 1);
+        self.count(Some(backend), Some(reached.boundary()), |count| {
+            count.requests += 1;
+        });
         let place = self
             .places
             .clone()
@@ -164,8 +183,18 @@ impl Backends {
         self.embedded.iter().find(fits)
     }
 
-    fn count(&self, key: Key, add: impl FnOnce(&mut Count)) {
+    fn count(
+        &self,
+        backend: Option<&Embedded>,
+        boundary: Option<Boundary>,
+        add: impl FnOnce(&mut Count),
+    ) {
         // Models are the configured ones alone, so that this stays small.
+        let key = Key {
+            backend: backend.map_or("none", |_| Embedded::KIND),
+            model: backend.map_or_else(String::new, |backend| backend.model().to_owned()),
+            boundary,
+        };
         let mut served = self.served.lock().unwrap_or_else(PoisonError::into_inner);
         add(served.entry(key).or_default());
     }

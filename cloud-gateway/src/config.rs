@@ -120,15 +120,15 @@ pub struct ModelConfig {
 pub struct LogConfig {
     /// Levels, as `tracing` filters are written: `info`, `warn,cloud_gateway=debug`.
     pub filter: String,
-    /// How a line looks.
-    pub format: LogFormat,
+    /// How a line looks. Unset: text on a terminal, JSON elsewhere.
+    pub format: Option<LogFormat>,
 }
 
 impl Default for LogConfig {
     fn default() -> Self {
         Self {
             filter: "info".into(),
-            format: LogFormat::Text,
+            format: None,
         }
     }
 }
@@ -205,7 +205,7 @@ pub struct RunOptions {
     /// Log at these levels, such as `info` or `warn,cloud_gateway=debug`.
     #[arg(long, value_name = "FILTER", env = "TIDELINE_GATEWAY_LOG")]
     pub log: Option<String>,
-    /// Log in this form.
+    /// Log in this form. Unset: text on a terminal, JSON elsewhere.
     #[arg(long, value_enum, env = "TIDELINE_GATEWAY_LOG_FORMAT")]
     pub log_format: Option<LogFormat>,
     /// Print the configuration in force as YAML, and stop.
@@ -312,7 +312,7 @@ impl Config {
         self.policy = policy.or(self.policy.take());
         self.runtime.library = onnxruntime.or(self.runtime.library.take());
         replace(&mut self.log.filter, log);
-        replace(&mut self.log.format, log_format);
+        self.log.format = log_format.or(self.log.format);
     }
 
     fn check(&self) -> Result<(), ConfigError> {

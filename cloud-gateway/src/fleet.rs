@@ -6,6 +6,6 @@ mod registry;
 mod service;
 mod session;
 
-pub(crate) use self::registry::{Registry, Standing};
+pub(crate) use self::registry::{MOST as MOST_DEVICES, Registry, Standing};
 pub(crate) use self::service::Fleet;
 pub(crate) use self::session::MAX_NAME;

@@ -19,6 +19,7 @@ use router_policy::{NetworkFacts, Policy, SlowFacts};
 use serde::{Deserialize, Serialize};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 use tower::ServiceBuilder;
 
 use crate::access::Secret;
@@ -26,7 +27,7 @@ use crate::admin::Admin;
 use crate::api::{self, Services};
 use crate::backends::{self, Backends, Site};
 use crate::config::{Config, SiteBoundary};
-use crate::fleet::{Fleet, Registry};
+use crate::fleet::{Fleet, MOST_DEVICES, Registry};
 use crate::hints::Hints;
 use crate::inference::Inference;
 use crate::outcomes::Telemetry;
@@ -164,45 +165,15 @@ impl BoundGateway {
             http,
             ..
         } = self;
-        let Gateway {
-            backends,
-            front,
-            store,
-            fleet_token: (fleet_token, _),
-            admin_token: (admin_token, _),
-            ..
-        } = gateway;
-        let limits = Limits::default();
+        let limits = limits();
+        let streams = TaskTracker::new();
         let metrics = Metrics::of_process();
-        let door = Token::new(admin_token.expose()).context("the operators' token is no token")?;
-        let registry = Registry::default();
-        let services = Services {
-            fleet: Fleet {
-                gateway_id: ulid::Ulid::generate().to_string().into(),
-                hints: Arc::new(Hints::of(&backends)),
-                registry: registry.clone(),
-                store: store.clone(),
-                stop: stop.clone(),
-            },
-            telemetry: Telemetry {
-                store: store.clone(),
-            },
-            inference: Inference {
-                backends: backends.clone(),
-                limits,
-            },
-            admin: Admin {
-                store: store.clone(),
-                registry,
-                backends,
-            },
-            front: front.clone(),
-            limits,
-            fleet_token,
-            admin_token,
-        };
+        let token = Token::new(gateway.admin_token.0.expose());
+        let token = token.context("the operators' token is no token")?;
+        let http_app = api::http(gateway.front.clone(), metrics.clone(), token);
+        let store = gateway.store.clone();
+        let services = gateway.services(limits, stop.clone(), streams.clone());
         let (grpc_app, health) = api::grpc(services).await?;
-        let http_app = api::http(front, metrics.clone(), door);
 
         let upkeep = tokio::spawn(async move {
             let mut ticks = tokio::time::interval(UPKEEP);
@@ -211,18 +182,67 @@ impl BoundGateway {
                 metrics.upkeep();
             }
         });
+        let drain = CancellationToken::new();
         let announced = async {
             stop.cancelled().await;
             health.stop().await;
+            drain.cancel();
         };
-        tokio::join!(
+        let ((), agents, clients) = tokio::join!(
             announced,
-            serve(grpc, grpc_app, limits, stop.clone()),
-            serve(http, http_app, limits, stop.clone())
+            serve(grpc, grpc_app, limits, drain.clone()),
+            serve(http, http_app, limits, drain.clone())
         );
+        telemetry::drained(agents.cut_connections + clients.cut_connections);
         upkeep.abort();
+        // Their connections are gone, so that they end; what they still write is written.
+        streams.close();
+        tokio::time::timeout(limits.drain_grace, streams.wait())
+            .await
+            .ok();
         store.close().await;
         Ok(())
+    }
+}
+
+impl Gateway {
+    fn services(self, limits: Limits, stop: CancellationToken, streams: TaskTracker) -> Services {
+        let registry = Registry::default();
+        Services {
+            fleet: Fleet {
+                gateway_id: ulid::Ulid::generate().to_string().into(),
+                hints: Arc::new(Hints::of(&self.backends)),
+                registry: registry.clone(),
+                store: self.store.clone(),
+                stop,
+                streams,
+            },
+            telemetry: Telemetry {
+                store: self.store.clone(),
+            },
+            inference: Inference {
+                backends: self.backends.clone(),
+                limits,
+            },
+            admin: Admin {
+                store: self.store,
+                registry,
+                backends: self.backends,
+            },
+            front: self.front,
+            limits,
+            fleet_token: self.fleet_token.0,
+            admin_token: self.admin_token.0,
+        }
+    }
+}
+
+/// The front's bounds, with room for each device that may be attached: one connection to be told by,
+/// and one to be served by.
+pub(crate) fn limits() -> Limits {
+    Limits {
+        max_connections: 2 * MOST_DEVICES,
+        ..Limits::default()
     }
 }
 

@@ -20,3 +20,6 @@ mod telemetry;
 
 pub use self::config::{Cli, Command, Config, ConfigError, LogConfig, LogFormat, RunOptions};
 pub use self::gateway::{Addresses, BoundGateway, Gateway};
+
+#[cfg(test)]
+mod tests;

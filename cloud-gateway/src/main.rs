@@ -51,13 +51,15 @@ fn announce(addresses: &Addresses) {
 
 fn log_to_stderr(config: &LogConfig) -> anyhow::Result<()> {
     let filter = EnvFilter::try_new(&config.filter)?;
+    let is_terminal = io::stderr().is_terminal();
     let log = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(io::stderr)
-        .with_ansi(io::stderr().is_terminal());
+        .with_ansi(is_terminal);
     match config.format {
-        LogFormat::Text => log.init(),
-        LogFormat::Json => log.json().init(),
+        Some(LogFormat::Text) => log.init(),
+        None if is_terminal => log.init(),
+        Some(LogFormat::Json) | None => log.json().init(),
     }
     Ok(())
 }

@@ -185,6 +185,16 @@ pub(crate) fn too_many() {
     tracing::warn!("a device was turned away: as many are attached as this gateway takes");
 }
 
+/// Serving ended; so many connections were still open when the grace was over.
+pub(crate) fn drained(cut: usize) {
+    if cut > 0 {
+        tracing::warn!(
+            cut,
+            "connections were cut that did not end within the grace"
+        );
+    }
+}
+
 /// A batch of outcomes is stored; `new` of them were not there before.
 pub(crate) fn outcomes(delivered: usize, new: u64) {
     counter!(OUTCOMES_DELIVERED).increment(delivered as u64);

@@ -12,11 +12,13 @@ use crate::store::{DeviceRow, OutcomeRow};
 /// A device, and how it stands if it is attached. A state that was written by another version and
 /// cannot be read is left out.
 pub(super) fn device(row: DeviceRow, standing: Option<Standing>) -> wire::Device {
+    // While a device is attached, its signs of life are not written down one by one.
+    let last_seen = standing.map_or(row.last_seen, |standing| standing.seen.max(row.last_seen));
     wire::Device {
         id: row.id,
         connected: standing.is_some(),
         first_seen: Some(row.first_seen.into()),
-        last_seen: Some(row.last_seen.into()),
+        last_seen: Some(last_seen.into()),
         agent_version: row.agent_version,
         state: prost::Message::decode(row.state.as_slice()).ok(),
         outcomes: row.outcomes,

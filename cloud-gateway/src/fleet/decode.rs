@@ -10,10 +10,10 @@ use super::session::{Beat, FromAgent, Hello, Numbered};
 
 /// What a device told of itself: kept and shown as it came, and looked into by nobody here.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(crate) struct DeviceState(wire::DeviceState);
+pub(super) struct DeviceState(wire::DeviceState);
 
-/// Largest state that is kept, in bytes.
-const MAX_STATE_BYTES: usize = 256 << 10;
+/// Largest state that is kept, in bytes. A full page of devices fits one answer to an operator.
+const MAX_STATE_BYTES: usize = 64 << 10;
 
 impl DeviceState {
     /// Puts what changed over what was there: what is absent or empty is as it was.
@@ -39,9 +39,14 @@ impl DeviceState {
         state.labels.extend(labels);
     }
 
-    /// As it is kept; `None` when it is too large to be honest.
-    pub(crate) fn to_bytes(&self) -> Option<Vec<u8>> {
-        (self.0.encoded_len() <= MAX_STATE_BYTES).then(|| self.0.encode_to_vec())
+    /// Whether it is no larger than what is kept.
+    pub(super) fn fits(&self) -> bool {
+        self.0.encoded_len() <= MAX_STATE_BYTES
+    }
+
+    /// As it is kept.
+    pub(super) fn to_bytes(&self) -> Vec<u8> {
+        self.0.encode_to_vec()
     }
 }
 

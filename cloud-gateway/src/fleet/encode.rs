@@ -7,7 +7,7 @@ use tideline_proto::tideline::fleet::v1 as wire;
 use tideline_proto::tideline::policy::v1 as policy;
 use wire::gateway_message::Message;
 
-use super::session::{Beat, ToAgent};
+use super::session::{Beat, ComeBack, ToAgent};
 use crate::backends::Site;
 use crate::hints::{BackendHint, Hints, TIME_TO_LIVE};
 
@@ -43,9 +43,9 @@ pub(super) fn message(said: ToAgent, speaker: &Speaker<'_>) -> wire::GatewayMess
             dropped_total: 0,
         }),
         ToAgent::ResendState => Message::ResendState(wire::ResendState {}),
-        ToAgent::Refused(reason) => Message::Refused(wire::Refused {
-            reason,
-            retry: None,
+        ToAgent::Refused { why, retry } => Message::Refused(wire::Refused {
+            reason: why,
+            retry: retry.map(come_back),
         }),
         ToAgent::Drain(within) => Message::Drain(wire::Drain {
             to: Vec::new(),
@@ -97,6 +97,14 @@ fn site(site: &Site) -> policy::Site {
     policy::Site {
         name: site.name.clone(),
         boundary: boundary.into(),
+    }
+}
+
+fn come_back(window: ComeBack) -> wire::Backoff {
+    wire::Backoff {
+        at_least: duration(window.at_least),
+        at_most: duration(window.at_most),
+        reason: String::new(),
     }
 }
 

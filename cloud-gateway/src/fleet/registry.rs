@@ -2,18 +2,20 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use tokio_util::sync::CancellationToken;
 
 /// Most devices that are attached at a time.
-const MOST: usize = 20_000;
+pub(crate) const MOST: usize = 4096;
 
 /// How an attached device stands.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Standing {
     /// The last measured round trip.
     pub(crate) rtt: Option<Duration>,
+    /// When it last said anything.
+    pub(crate) seen: SystemTime,
 }
 
 /// The attached devices. A clone is another handle to the same.
@@ -37,7 +39,7 @@ pub(super) struct Place {
 
 impl Registry {
     /// Takes the device's place, whoever holds it; `None` when too many are attached.
-    pub(super) fn attach(&self, device_id: &str) -> Option<Place> {
+    pub(super) fn attach(&self, device_id: &str, now: SystemTime) -> Option<Place> {
         let mut attached = self.lock();
         if attached.len() >= MOST && !attached.contains_key(device_id) {
             return None;
@@ -45,7 +47,10 @@ impl Registry {
         let replaced = CancellationToken::new();
         let entry = Attached {
             replaced: replaced.clone(),
-            standing: Standing { rtt: None },
+            standing: Standing {
+                rtt: None,
+                seen: now,
+            },
         };
         if let Some(before) = attached.insert(device_id.to_owned(), entry) {
             before.replaced.cancel();
@@ -78,9 +83,16 @@ impl Place {
         self.replaced.cancelled().await;
     }
 
-    pub(super) fn note(&self, rtt: Duration) {
-        if let Some(attached) = self.registry.lock().get_mut(&self.device_id) {
-            attached.standing.rtt = Some(rtt);
+    /// The device is there, and that far away if that was measured.
+    pub(super) fn note(&self, rtt: Option<Duration>, now: SystemTime) {
+        let mut attached = self.registry.lock();
+        // Whoever took over is not told of by this stream.
+        if self.replaced.is_cancelled() {
+            return;
+        }
+        if let Some(attached) = attached.get_mut(&self.device_id) {
+            attached.standing.rtt = rtt.or(attached.standing.rtt);
+            attached.standing.seen = now;
         }
     }
 }

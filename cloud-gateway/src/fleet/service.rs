@@ -9,21 +9,24 @@ use tideline_proto::tideline::fleet::v1 as wire;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 use tonic::{Request, Response, Status, Streaming};
 use wire::fleet_service_server::FleetService;
 
 use super::encode::Speaker;
 use super::registry::{Place, Registry};
-use super::session::{Action, Session};
+use super::session::{Action, Session, ToAgent};
 use super::{decode, encode};
 use crate::hints::{Hints, TIME_TO_LIVE};
-use crate::store::Store;
+use crate::store::{Store, StoreError};
 use crate::telemetry;
 
 /// Messages that wait for a slow agent; past it, the stream ends.
 const OUTBOX: usize = 16;
 /// How long agents may take to move elsewhere when the gateway stops.
 const DRAIN_WITHIN: Duration = Duration::from_secs(5);
+/// How long a device's signs of life may go unwritten. Each write is synced, and a fleet has many.
+const SEEN_WRITTEN_EVERY: Duration = Duration::from_secs(300);
 
 /// The control plane.
 #[derive(Clone, Debug)]
@@ -33,6 +36,8 @@ pub(crate) struct Fleet {
     pub(crate) registry: Registry,
     pub(crate) store: Store,
     pub(crate) stop: CancellationToken,
+    /// The tasks of all streams, which end before the store does.
+    pub(crate) streams: TaskTracker,
 }
 
 #[tonic::async_trait]
@@ -47,10 +52,9 @@ impl FleetService for Fleet {
         let stream = ControlStream {
             fleet: self.clone(),
             outbox,
-            place: None,
-            agent_version: String::new(),
+            device: None,
         };
-        tokio::spawn(stream.run(request.into_inner()));
+        self.streams.spawn(stream.run(request.into_inner()));
         Ok(Response::new(ReceiverStream::new(inbox).boxed()))
     }
 
@@ -68,18 +72,41 @@ impl FleetService for Fleet {
 struct ControlStream {
     fleet: Fleet,
     outbox: mpsc::Sender<Result<wire::GatewayMessage, Status>>,
-    place: Option<Place>,
-    agent_version: String,
+    device: Option<Device>,
 }
 
-/// The stream is over.
-struct Over;
+/// Whose stream it is.
+struct Device {
+    place: Place,
+    agent_version: String,
+    seen_written: Instant,
+}
+
+/// The stream is over, and this is why.
+struct Over(&'static str);
+
+/// A session attaches before it has anything to keep.
+const NOBODY: Over = Over("nobody was attached");
 
 impl ControlStream {
     async fn run(
         mut self,
-        mut messages: impl Stream<Item = Result<wire::AgentMessage, Status>> + Unpin,
+        messages: impl Stream<Item = Result<wire::AgentMessage, Status>> + Unpin,
     ) {
+        let Over(why) = self.converse(messages).await;
+        let device = self.device.as_mut();
+        telemetry::detach(device.as_ref().map(|device| device.place.device_id()), why);
+        if let Some(device) = device
+            && let Err(error) = seen(&self.fleet.store, device).await
+        {
+            telemetry::store_failed(&error);
+        }
+    }
+
+    async fn converse(
+        &mut self,
+        mut messages: impl Stream<Item = Result<wire::AgentMessage, Status>> + Unpin,
+    ) -> Over {
         // Hints are told again before half of their time is over.
         let mut session = Session::new(Instant::now(), TIME_TO_LIVE.div_f64(2.5));
         loop {
@@ -87,93 +114,114 @@ impl ControlStream {
             let actions = tokio::select! {
                 heard = messages.next() => match heard {
                     Some(Ok(message)) => session.heard(decode::message(message), Instant::now()),
-                    Some(Err(_)) | None => return,
+                    Some(Err(status)) => {
+                        self.outbox.try_send(Err(status)).ok();
+                        return Over("the stream broke");
+                    }
+                    None => return Over("the agent said no more"),
                 },
                 () = wake => session.wake(Instant::now()),
-                () = replaced(self.place.as_ref()) => session.replaced(),
-                () = self.fleet.stop.cancelled() => session.drain(DRAIN_WITHIN),
-                () = self.outbox.closed() => return,
+                () = replaced(self.device.as_ref()) => session.replaced(),
+                () = self.fleet.stop.cancelled(), if !session.is_draining() => {
+                    session.drain(DRAIN_WITHIN, Instant::now())
+                }
+                () = self.outbox.closed() => return Over("the agent listens no more"),
             };
             for action in actions {
-                if self.act(action).await.is_err() {
-                    return;
+                if let Err(over) = self.act(action, &mut session).await {
+                    return over;
                 }
             }
         }
     }
 
-    async fn act(&mut self, action: Action) -> Result<(), Over> {
+    async fn act(&mut self, action: Action, session: &mut Session) -> Result<(), Over> {
         match action {
-            Action::Say(said) => {
-                let speaker = Speaker {
-                    gateway_id: &self.fleet.gateway_id,
-                    hints: &self.fleet.hints,
-                    clock: SystemTime::now(),
-                };
-                // An agent that does not read is let go rather than waited for.
-                self.outbox
-                    .try_send(Ok(encode::message(said, &speaker)))
-                    .map_err(|_full| Over)
-            }
+            Action::Say(said) => self.say(said),
             Action::Attach {
                 device_id,
                 agent_version,
             } => {
-                self.place = self.fleet.registry.attach(&device_id);
-                self.agent_version = agent_version;
-                if self.place.is_none() {
-                    telemetry::too_many();
-                    let full = Status::resource_exhausted("too many devices are attached here");
-                    self.outbox.try_send(Err(full)).map_err(|_full| Over)?;
-                    return Err(Over);
-                }
-                telemetry::attach(&device_id, &self.agent_version);
+                let Some(place) = self.fleet.registry.attach(&device_id, SystemTime::now()) else {
+                    return self.turn_away(session);
+                };
+                telemetry::attach(&device_id, &agent_version);
+                self.device = Some(Device {
+                    place,
+                    agent_version,
+                    seen_written: Instant::now(),
+                });
                 Ok(())
             }
             Action::Keep(state) => {
-                let Some((place, bytes)) = self.place.as_ref().zip(state.to_bytes()) else {
-                    return Err(Over);
-                };
+                let device = self.device.as_ref().ok_or(NOBODY)?;
+                let (id, state) = (device.place.device_id(), state.to_bytes());
                 let kept = self.fleet.store.keep_device(
-                    place.device_id(),
-                    &self.agent_version,
-                    &bytes,
+                    id,
+                    &device.agent_version,
+                    &state,
                     SystemTime::now(),
                 );
                 self.kept(kept.await)
             }
             Action::Seen { rtt } => {
-                let Some(place) = &self.place else {
-                    return Err(Over);
-                };
-                if let Some(rtt) = rtt {
-                    place.note(rtt);
+                let device = self.device.as_mut().ok_or(NOBODY)?;
+                device.place.note(rtt, SystemTime::now());
+                if device.seen_written.elapsed() < SEEN_WRITTEN_EVERY {
+                    return Ok(());
                 }
-                let seen = self.fleet.store.seen(place.device_id(), SystemTime::now());
-                self.kept(seen.await)
+                let kept = seen(&self.fleet.store, device).await;
+                self.kept(kept)
             }
-            Action::End(why) => {
-                let device = self.place.as_ref().map(Place::device_id);
-                telemetry::detach(device, why);
-                Err(Over)
-            }
+            Action::End(why) => Err(Over(why)),
         }
     }
 
+    fn say(&self, said: ToAgent) -> Result<(), Over> {
+        let speaker = Speaker {
+            gateway_id: &self.fleet.gateway_id,
+            hints: &self.fleet.hints,
+            clock: SystemTime::now(),
+        };
+        // An agent that does not read is let go rather than waited for.
+        self.outbox
+            .try_send(Ok(encode::message(said, &speaker)))
+            .map_err(|_full| Over("the agent does not read"))
+    }
+
+    /// There is no room for another device.
+    fn turn_away(&self, session: &mut Session) -> Result<(), Over> {
+        telemetry::too_many();
+        for action in session.no_room() {
+            if let Action::Say(said) = action {
+                self.say(said)?;
+            }
+        }
+        Err(Over("there was no room"))
+    }
+
     /// A gateway that cannot write is no use to an agent: another may be.
-    fn kept(&self, kept: Result<(), crate::store::StoreError>) -> Result<(), Over> {
+    fn kept(&self, kept: Result<(), StoreError>) -> Result<(), Over> {
         kept.map_err(|error| {
             telemetry::store_failed(&error);
             let unavailable = Status::unavailable("the gateway cannot store what you told");
             self.outbox.try_send(Err(unavailable)).ok();
-            Over
+            Over("the gateway could not write")
         })
     }
 }
 
-async fn replaced(place: Option<&Place>) {
-    match place {
-        Some(place) => place.replaced().await,
+/// Writes down that the device was there.
+async fn seen(store: &Store, device: &mut Device) -> Result<(), StoreError> {
+    device.seen_written = Instant::now();
+    store
+        .seen(device.place.device_id(), SystemTime::now())
+        .await
+}
+
+async fn replaced(device: Option<&Device>) {
+    match device {
+        Some(device) => device.place.replaced().await,
         None => std::future::pending().await,
     }
 }

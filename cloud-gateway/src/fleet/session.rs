@@ -3,10 +3,13 @@
 //!
 //! Its invariants: nothing is believed of a stream before its Hello; a missing number makes it ask for
 //! the whole state once; every heartbeat is answered by one, and an agent that is silent for three is
-//! let go; hints are told again before they expire.
+//! let go; hints are told again before they expire; an agent that is not served is told why.
+
+mod state;
 
 use std::time::{Duration, Instant};
 
+use self::state::Known;
 use super::decode::DeviceState;
 
 /// The protocol versions that this gateway speaks, both ends included.
@@ -17,6 +20,17 @@ pub(super) const HEARTBEAT: Duration = Duration::from_secs(15);
 const HELLO_WITHIN: Duration = Duration::from_secs(10);
 /// Longest name of a device, a version or a spool.
 pub(crate) const MAX_NAME: usize = 64;
+/// When a stream that another one replaced may come back. Long, so that two agents which share one
+/// identity do not drive each other out all day.
+const REPLACED: ComeBack = ComeBack {
+    at_least: Duration::from_secs(60),
+    at_most: Duration::from_secs(300),
+};
+/// When an agent may come back that found no room.
+const NO_ROOM: ComeBack = ComeBack {
+    at_least: Duration::from_secs(30),
+    at_most: Duration::from_secs(120),
+};
 
 /// What an agent says, with its place in the stream.
 #[derive(Clone, Debug, PartialEq)]
@@ -63,10 +77,20 @@ pub(super) enum ToAgent {
     Hints,
     Heartbeat(Beat),
     ResendState,
-    /// The last word of a stream that is not served.
-    Refused(String),
+    /// The last word of a stream that is not served; final without a time to come back.
+    Refused {
+        why: String,
+        retry: Option<ComeBack>,
+    },
     /// Connect elsewhere, within this time.
     Drain(Duration),
+}
+
+/// When an agent may come back: after a time drawn from this window.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct ComeBack {
+    pub(super) at_least: Duration,
+    pub(super) at_most: Duration,
 }
 
 /// What the service must do, in order.
@@ -97,6 +121,8 @@ pub(super) struct Session {
     beats: u64,
     sent_beat: Option<(u64, Instant)>,
     hints_every: Duration,
+    /// When the gateway stops waiting for an agent that was asked to move.
+    gone_by: Option<Instant>,
 }
 
 #[derive(Debug)]
@@ -104,11 +130,7 @@ enum Phase {
     /// Nothing was heard yet.
     Greeting,
     /// The device told who it is.
-    Attached {
-        next_sequence: u64,
-        state: Option<Box<DeviceState>>,
-        asked_again: bool,
-    },
+    Attached(Known),
     Over,
 }
 
@@ -122,6 +144,7 @@ impl Session {
             beats: 0,
             sent_beat: None,
             hints_every,
+            gone_by: None,
         }
     }
 
@@ -129,9 +152,17 @@ impl Session {
     pub(super) fn deadline(&self) -> Instant {
         match self.phase {
             Phase::Greeting => self.heard_at + HELLO_WITHIN,
-            Phase::Attached { .. } => self.next_hints.min(self.heard_at + HEARTBEAT * 3),
+            Phase::Attached(_) => {
+                let due = self.next_hints.min(self.heard_at + HEARTBEAT * 3);
+                self.gone_by.map_or(due, |gone_by| gone_by.min(due))
+            }
             Phase::Over => self.heard_at,
         }
+    }
+
+    /// Whether the agent was asked to move.
+    pub(super) const fn is_draining(&self) -> bool {
+        self.gone_by.is_some()
     }
 
     /// Something was heard at `now`.
@@ -141,39 +172,33 @@ impl Session {
         match (&mut self.phase, message) {
             (Phase::Over, _) => Vec::new(),
             (Phase::Greeting, FromAgent::Hello(hello)) => self.greeted(hello, sequence),
-            (Phase::Greeting, _) => self.refuse("a stream begins with Hello"),
-            (Phase::Attached { .. }, FromAgent::Hello(_)) => {
-                self.refuse("a stream holds one Hello")
-            }
-            (Phase::Attached { .. }, FromAgent::Goodbye) => self.end("the agent left"),
             (
-                Phase::Attached {
-                    next_sequence,
-                    asked_again,
-                    state,
-                },
-                message,
-            ) => {
-                let is_next = sequence == *next_sequence;
-                *next_sequence = sequence.saturating_add(1);
-                match message {
-                    FromAgent::State(told) => {
-                        *asked_again = false;
-                        *state = Some(told.clone());
-                        vec![Action::Keep(told)]
-                    }
-                    // What changed says nothing without what it changed from.
-                    _ if !is_next => Self::ask_again(asked_again, state),
-                    FromAgent::Delta(delta) => match state {
-                        Some(state) => {
-                            state.apply(*delta);
-                            vec![Action::Keep(state.clone())]
-                        }
-                        None => Self::ask_again(asked_again, state),
-                    },
-                    FromAgent::Heartbeat(beat) => self.beat(beat, now),
-                    FromAgent::Unasked | FromAgent::Hello(_) | FromAgent::Goodbye => Vec::new(),
-                }
+                Phase::Greeting,
+                FromAgent::State(_)
+                | FromAgent::Delta(_)
+                | FromAgent::Heartbeat(_)
+                | FromAgent::Goodbye
+                | FromAgent::Unasked,
+            ) => self.refuse("a stream begins with Hello"),
+            (Phase::Attached(_), FromAgent::Hello(_)) => self.refuse("a stream holds one Hello"),
+            (Phase::Attached(_), FromAgent::Goodbye) => self.end("the agent left"),
+            (Phase::Attached(known), FromAgent::State(state)) => {
+                let kept = known.replace(state, sequence);
+                self.keep(kept)
+            }
+            (Phase::Attached(known), FromAgent::Delta(delta)) => {
+                let kept = known.change(*delta, sequence);
+                self.keep(kept)
+            }
+            (Phase::Attached(known), FromAgent::Heartbeat(beat)) => {
+                let kept = known.pass(sequence);
+                let mut actions = self.beat(beat, now);
+                actions.extend(self.keep(kept));
+                actions
+            }
+            (Phase::Attached(known), FromAgent::Unasked) => {
+                let kept = known.pass(sequence);
+                self.keep(kept)
             }
         }
     }
@@ -186,22 +211,23 @@ impl Session {
                 self.refuse("the stream said no Hello in time")
             }
             Phase::Greeting => Vec::new(),
-            Phase::Attached { .. } if self.heard_at + HEARTBEAT * 3 <= now => {
+            Phase::Attached(_) if self.heard_at + HEARTBEAT * 3 <= now => {
                 self.end("the agent was silent for three heartbeats")
             }
-            Phase::Attached { .. } => self.due(now),
+            Phase::Attached(_) if self.gone_by.is_some_and(|gone_by| gone_by <= now) => {
+                self.end("the gateway stops, and the agent stayed")
+            }
+            Phase::Attached(_) => self.due(now),
         }
     }
 
-    /// The gateway stops.
-    pub(super) fn drain(&mut self, within: Duration) -> Vec<Action> {
+    /// The gateway stops: an agent that is attached may take this long to leave.
+    pub(super) fn drain(&mut self, within: Duration, now: Instant) -> Vec<Action> {
         match self.phase {
-            Phase::Attached { .. } => {
-                self.phase = Phase::Over;
-                vec![
-                    Action::Say(ToAgent::Drain(within)),
-                    Action::End("the gateway stops"),
-                ]
+            Phase::Attached(_) if self.is_draining() => Vec::new(),
+            Phase::Attached(_) => {
+                self.gone_by = Some(now + within);
+                vec![Action::Say(ToAgent::Drain(within))]
             }
             Phase::Greeting | Phase::Over => self.end("the gateway stops"),
         }
@@ -209,7 +235,14 @@ impl Session {
 
     /// Another stream of the same device took over.
     pub(super) fn replaced(&mut self) -> Vec<Action> {
-        self.end("the device attached again")
+        let why = "another stream attached as this device: an identity is one agent's alone";
+        self.last_word(why, Some(REPLACED))
+    }
+
+    /// As many devices are attached as this gateway takes.
+    pub(super) fn no_room(&mut self) -> Vec<Action> {
+        let why = "as many devices are attached as this gateway takes";
+        self.last_word(why, Some(NO_ROOM))
     }
 
     fn greeted(&mut self, hello: Hello, sequence: u64) -> Vec<Action> {
@@ -232,11 +265,7 @@ impl Session {
                 "the agent speaks protocols {least} to {most}, this gateway {PROTOCOL:?}"
             ));
         };
-        self.phase = Phase::Attached {
-            next_sequence: sequence.saturating_add(1),
-            state: None,
-            asked_again: false,
-        };
+        self.phase = Phase::Attached(Known::after(sequence));
         vec![
             Action::Attach {
                 device_id,
@@ -249,12 +278,12 @@ impl Session {
         ]
     }
 
-    fn ask_again(asked_again: &mut bool, state: &mut Option<Box<DeviceState>>) -> Vec<Action> {
-        *state = None;
-        if std::mem::replace(asked_again, true) {
-            Vec::new()
-        } else {
-            vec![Action::Say(ToAgent::ResendState)]
+    fn keep(&mut self, told: state::Told) -> Vec<Action> {
+        match told {
+            state::Told::Nothing => Vec::new(),
+            state::Told::Whole(state) => vec![Action::Keep(state)],
+            state::Told::Gap => vec![Action::Say(ToAgent::ResendState)],
+            state::Told::TooLarge => self.refuse("the device's state is larger than 64 KiB"),
         }
     }
 
@@ -287,9 +316,14 @@ impl Session {
     }
 
     fn refuse(&mut self, why: &str) -> Vec<Action> {
+        self.last_word(why, None)
+    }
+
+    fn last_word(&mut self, why: &str, retry: Option<ComeBack>) -> Vec<Action> {
         self.phase = Phase::Over;
+        let why = why.to_owned();
         vec![
-            Action::Say(ToAgent::Refused(why.to_owned())),
+            Action::Say(ToAgent::Refused { why, retry }),
             Action::End("the stream was refused"),
         ]
     }

@@ -4,18 +4,30 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 use inference_api::{
-    AppName, Boundary, Caller, Context, DataType, EmbeddingInput, EmbeddingTask, InferTask,
-    InferenceError, InferenceRequest, Limits, ModelSelector, RequestId, Task, Tensor,
+    AppName, Boundary, Caller, Context, DataType, EmbeddingInput, EmbeddingTask, ErrorKind,
+    InferTask, InferenceError, InferenceRequest, Limits, ModelSelector, RequestId, Task, Tensor,
 };
 use tideline_proto::tideline::inference::v1 as wire;
 use tideline_proto::tideline::policy::v1 as policy;
 use tokio::time::Instant;
 
-use crate::backends::Incoming;
+use crate::backends::{Incoming, Reached};
 
-/// Reads a request; what has no bound of its own gets this site's.
+/// How far a request's content may travel, before anything else of it is read. `None` for what was
+/// not said, which every site refuses.
+pub(super) fn boundary(message: &wire::ExecuteRequest) -> Option<Boundary> {
+    match message.context.as_ref()?.boundary() {
+        policy::Boundary::Unspecified => None,
+        policy::Boundary::Device => Some(Boundary::Device),
+        policy::Boundary::Private => Some(Boundary::Private),
+        policy::Boundary::Cloud => Some(Boundary::Cloud),
+    }
+}
+
+/// Reads a request that reached this site; what has no bound of its own gets this site's.
 pub(super) fn execute(
     message: wire::ExecuteRequest,
+    reached: &Reached,
     limits: &Limits,
 ) -> Result<Incoming, InferenceError> {
     let wire::ExecuteRequest {
@@ -25,19 +37,19 @@ pub(super) fn execute(
         task,
     } = message;
     let terms = context.unwrap_or_default();
-    let boundary = boundary(terms.boundary());
-    let remaining = terms
-        .remaining
-        .and_then(|remaining| Duration::try_from(remaining).ok());
-    let time = remaining
-        .unwrap_or(limits.request_timeout)
-        .min(limits.request_timeout);
-    let mut context = Context::new(Instant::now() + time);
+    let remaining = terms.remaining.map_or(limits.request_timeout, |remaining| {
+        // What is below nothing is over.
+        Duration::try_from(remaining).unwrap_or_default()
+    });
+    if remaining.is_zero() {
+        return Err(InferenceError::deadline_exceeded());
+    }
+    let mut context = Context::new(Instant::now() + remaining.min(limits.request_timeout));
     context.caller = Caller {
         app: AppName::new(&terms.app),
         user: None,
     };
-    context.boundary = boundary.unwrap_or(Boundary::Device);
+    context.boundary = reached.boundary();
     let model = ModelSelector::parse(&model)
         .ok_or_else(|| InferenceError::invalid("expected a model's name").with_param("model"))?;
     let task = task.ok_or_else(|| InferenceError::invalid("the request holds no task"))?;
@@ -48,18 +60,7 @@ pub(super) fn execute(
     Ok(Incoming {
         request,
         variant: Some(variant).filter(|variant| !variant.is_empty()),
-        boundary,
     })
-}
-
-/// `None` for what was not said, which every site refuses.
-const fn boundary(boundary: policy::Boundary) -> Option<Boundary> {
-    match boundary {
-        policy::Boundary::Unspecified => None,
-        policy::Boundary::Device => Some(Boundary::Device),
-        policy::Boundary::Private => Some(Boundary::Private),
-        policy::Boundary::Cloud => Some(Boundary::Cloud),
-    }
 }
 
 fn decode_task(task: wire::execute_request::Task, limits: &Limits) -> Result<Task, InferenceError> {
@@ -95,7 +96,7 @@ fn decode_task(task: wire::execute_request::Task, limits: &Limits) -> Result<Tas
         }
         wire::execute_request::Task::Chat(_) | wire::execute_request::Task::Completion(_) => {
             Err(InferenceError::new(
-                inference_api::ErrorKind::Unsupported,
+                ErrorKind::Unsupported,
                 "this gateway does not generate text",
             ))
         }

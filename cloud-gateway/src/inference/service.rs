@@ -33,10 +33,16 @@ impl InferenceService for Inference {
             telemetry::execute_failed(error);
             status(error)
         };
+        let message = request.into_inner();
+        let reached = self
+            .backends
+            .reach(decode::boundary(&message), &message.model)
+            .map_err(|error| refuse(&error))?;
         let incoming =
-            decode::execute(request.into_inner(), &self.limits).map_err(|error| refuse(&error))?;
+            decode::execute(message, &reached, &self.limits).map_err(|error| refuse(&error))?;
         let deadline = incoming.request.context.deadline;
-        let answer = tokio::time::timeout_at(deadline, self.backends.run(incoming)).await;
+        let running = self.backends.run(reached, incoming);
+        let answer = tokio::time::timeout_at(deadline, running).await;
         let answer = answer.unwrap_or_else(|_elapsed| Err(InferenceError::deadline_exceeded()));
         let answer = answer.map_err(|error| refuse(&error))?;
         let served = answer.served().clone();

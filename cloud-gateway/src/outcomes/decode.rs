@@ -27,6 +27,12 @@ pub(super) fn batch(batch: wire::OutcomeBatch) -> Result<NewOutcomes, &'static s
     if batch.outcomes.is_empty() || batch.outcomes.len() > MOST {
         return Err("a batch holds 1 to 1024 outcomes");
     }
+    // A database's numbers are signed.
+    let is_number =
+        |outcome: &wire::Outcome| (1..=i64::MAX.unsigned_abs()).contains(&outcome.sequence);
+    if !batch.outcomes.iter().all(is_number) {
+        return Err("outcomes are numbered from 1 to 2^63 - 1");
+    }
     if !batch.outcomes.is_sorted_by(|a, b| a.sequence < b.sequence) {
         return Err("outcomes stand in ascending order of their numbers");
     }

@@ -34,7 +34,10 @@ fn attached(now: Instant) -> Session {
 }
 
 fn is_refused(actions: &[Action]) -> bool {
-    matches!(actions, [Action::Say(ToAgent::Refused(_)), Action::End(_)])
+    matches!(
+        actions,
+        [Action::Say(ToAgent::Refused { .. }), Action::End(_)]
+    )
 }
 
 #[test]
@@ -175,14 +178,70 @@ fn hints_are_told_at_once_and_again_before_they_expire() {
 }
 
 #[test]
-fn a_stop_is_announced() {
-    let mut session = attached(Instant::now());
+fn a_stop_is_announced_once_and_the_agent_may_leave_in_time() {
+    let now = Instant::now();
+    let mut session = attached(now);
+    session.wake(now);
     let within = Duration::from_secs(5);
     assert_eq!(
-        session.drain(within),
+        session.drain(within, now),
+        [Action::Say(ToAgent::Drain(within))]
+    );
+    assert!(session.is_draining());
+    assert_eq!(session.drain(within, now), []);
+    assert_eq!(session.deadline(), now + within);
+    assert_eq!(session.wake(now + within / 2), []);
+    let mut other = attached(now);
+    other.drain(within, now);
+    assert_eq!(
+        other.heard(said(2, FromAgent::Goodbye), now),
+        [Action::End("the agent left")]
+    );
+    assert_eq!(
+        session.wake(now + within),
+        [Action::End("the gateway stops, and the agent stayed")]
+    );
+}
+
+#[test]
+fn an_agent_that_another_replaced_is_told_why_and_when_to_come_back() {
+    let mut session = attached(Instant::now());
+    let actions = session.replaced();
+    let Action::Say(ToAgent::Refused {
+        why,
+        retry: Some(retry),
+    }) = &actions[0]
+    else {
+        panic!("{actions:?}")
+    };
+    assert!(why.contains("identity"), "{why}");
+    assert!(retry.at_least >= Duration::from_secs(60), "no endless swap");
+}
+
+#[test]
+fn a_heartbeat_is_answered_even_where_something_before_it_is_missing() {
+    let now = Instant::now();
+    let mut session = attached(now);
+    let beat = Beat {
+        id: 4,
+        answers: None,
+    };
+    assert!(matches!(
+        &session.heard(said(9, FromAgent::Heartbeat(beat)), now)[..],
         [
-            Action::Say(ToAgent::Drain(within)),
-            Action::End("the gateway stops")
+            Action::Seen { rtt: None },
+            Action::Say(ToAgent::Heartbeat(_)),
+            Action::Say(ToAgent::ResendState)
         ]
+    ));
+}
+
+#[test]
+fn what_changed_means_nothing_before_the_whole_was_told() {
+    let now = Instant::now();
+    let mut session = attached(now);
+    assert_eq!(
+        session.heard(said(2, FromAgent::Delta(Box::default())), now),
+        [Action::Say(ToAgent::ResendState)]
     );
 }
