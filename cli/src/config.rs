@@ -36,6 +36,8 @@ Try it:
   tideline outcomes list --limit 20
   tideline explain 01J9Z6Q4Y7M2T8   (the id in every answer's x-tideline-decision-id)
   tideline policy check acme.yaml
+  tideline policy test policies/
+  tideline policy prove acme.yaml --given 'request.tokens > 100' --boundary device
 
 Exit codes: 0 done, 1 failed, 2 wrong usage, 3 not found, 4 the gateway cannot be reached.";
 
@@ -52,7 +54,16 @@ pub(crate) enum Verb {
     Explain(explain::Options),
     /// What the gateway itself ran since it started, and for how far a boundary.
     Served,
-    /// Policies, without a gateway.
+    /// Policies: check, test, explain, compare, prove, replay.
     #[command(subcommand)]
     Policy(policy::Verb),
+}
+
+/// Whether colours are not wanted: <https://no-color.org>.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "this is where the environment is read"
+)]
+pub(crate) fn no_color() -> bool {
+    std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
 }

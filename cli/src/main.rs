@@ -15,6 +15,7 @@ mod explain;
 mod outcomes;
 mod policy;
 mod print;
+mod record;
 mod served;
 mod time;
 
@@ -50,6 +51,6 @@ async fn run(cli: Cli) -> Result<(), Failure> {
         Verb::Outcomes(verb) => outcomes::run(verb, &mut connect()?, output).await,
         Verb::Explain(options) => explain::run(options, &mut connect()?, output).await,
         Verb::Served => served::run(&mut connect()?, output).await,
-        Verb::Policy(verb) => policy::run(verb),
+        Verb::Policy(verb) => policy::run(verb, connect, output).await,
     }
 }

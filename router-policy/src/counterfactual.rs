@@ -25,7 +25,7 @@ const MAX_TRIES: usize = 4_000;
 pub struct Counterfactual {
     /// The candidate: an index into the decision's table.
     pub candidate: usize,
-    /// What it is, such as `cloud minilm fp32`.
+    /// What it is, such as `cloud minilm fp32 at eu-west`.
     pub name: String,
     /// All of these together.
     pub changes: Vec<Change>,
@@ -89,10 +89,10 @@ impl Decision {
         }
         let named = |(candidate, changes): (usize, Option<Vec<Change>>)| {
             let one = self.candidate(candidate)?;
-            let (kind, model, variant) = (one.kind, &one.model, &one.variant);
+            let what = format!("{} {} {}", one.kind, one.model, one.variant);
             Some(Counterfactual {
                 candidate,
-                name: format!("{kind} {model} {variant}").trim_end().to_owned(),
+                name: format!("{} at {}", what.trim_end(), one.site.name),
                 changes: changes?,
             })
         };

@@ -165,3 +165,50 @@ fn expect_rules(
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    //! The policies that the documentation shows are sound, and do what their tests say.
+
+    use super::*;
+    use crate::review;
+
+    #[test]
+    fn the_documented_policies_pass_their_tests_without_a_warning() {
+        let documented = [
+            ("bank", include_str!("../../docs/policies/bank.yaml")),
+            (
+                "education",
+                include_str!("../../docs/policies/education.yaml"),
+            ),
+            (
+                "field-engineers",
+                include_str!("../../docs/policies/field-engineers.yaml"),
+            ),
+            (
+                "hospital",
+                include_str!("../../docs/policies/hospital.yaml"),
+            ),
+            (
+                "law-firm",
+                include_str!("../../docs/policies/law-firm.yaml"),
+            ),
+            ("startup", include_str!("../../docs/policies/startup.yaml")),
+        ];
+        for (name, text) in documented {
+            let source = Source { name, text };
+            let (policy, found) = review(&[source], None);
+            assert!(policy.is_some() && found.list().is_empty(), "{found}");
+            let suites = run_tests(&[source]).unwrap();
+            assert!(suites.iter().all(|suite| suite.cases.len() >= 5));
+            for case in suites.iter().flat_map(|suite| &suite.cases) {
+                assert!(
+                    case.failures.is_empty(),
+                    "{name}: {}: {:?}",
+                    case.name,
+                    case.failures
+                );
+            }
+        }
+    }
+}

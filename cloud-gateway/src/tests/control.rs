@@ -80,7 +80,7 @@ async fn a_second_stream_of_a_device_replaces_the_first_which_is_told_why() {
     first.settled().await;
     let mut second = Attached::greet(&running, "laptop-1").await;
     second.settled().await;
-    let Some(Hears::Refused(refused)) = first.hear().await else {
+    let Some(Hears::Refused(refused)) = first.hear_past_hints().await else {
         panic!("the first stream is refused")
     };
     assert!(refused.reason.contains("identity"), "{}", refused.reason);

@@ -86,7 +86,11 @@ async fn what_may_not_travel_this_far_is_refused_before_anything_else_and_counte
 async fn a_private_site_takes_what_is_private_and_nothing_narrower() {
     let folder = tempfile::tempdir().unwrap();
     let running = Running::start_in(folder, SiteBoundary::Private).await;
-    let code = async |boundary| refused(&running, request(boundary, Some(text()))).await.code();
+    let code = async |boundary| {
+        refused(&running, request(boundary, Some(text())))
+            .await
+            .code()
+    };
     assert_eq!(code(policy::Boundary::Device).await, Code::PermissionDenied);
     for reaching in [policy::Boundary::Private, policy::Boundary::Cloud] {
         assert_eq!(

@@ -201,6 +201,16 @@ impl Attached {
         self.try_hear().await.unwrap()
     }
 
+    /// The next message that is no hint: those come when they come.
+    pub(super) async fn hear_past_hints(&mut self) -> Option<fleet::gateway_message::Message> {
+        loop {
+            match self.hear().await {
+                Some(fleet::gateway_message::Message::Hints(_)) => {}
+                other => return other,
+            }
+        }
+    }
+
     pub(super) async fn try_hear(
         &mut self,
     ) -> Result<Option<fleet::gateway_message::Message>, Status> {

@@ -93,7 +93,9 @@ fn decision(decided: &Decided) -> policy::Decision {
             .chosen()
             .ok()
             .and_then(|index| u32::try_from(index).ok()),
-        table: rows.map(|(index, found)| row(decision, index, found)).collect(),
+        table: rows
+            .map(|(index, found)| row(decision, index, found))
+            .collect(),
         matched: decision.matched().into_iter().map(matched).collect(),
         policy_name: decision.policy().name().to_owned(),
         policy_hash: decision.policy_hash().to_hex(),
