@@ -5,5 +5,6 @@ mod durable;
 mod first_request;
 mod hostile;
 mod offline;
+mod policy;
 mod privacy;
 mod start_and_stop;

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand};
 
 use crate::print::Format;
-use crate::{devices, explain, outcomes, policy};
+use crate::{devices, explain, outcomes, policy, route};
 
 /// Asks a Tideline gateway about its fleet, and checks policies.
 #[derive(Debug, Parser)]
@@ -35,6 +35,7 @@ Try it:
   tideline devices list --token-file ~/.local/state/tideline-gateway/admin.token
   tideline outcomes list --limit 20
   tideline explain 01J9Z6Q4Y7M2T8   (the id in every answer's x-tideline-decision-id)
+  tideline route 'what would become of this text'
   tideline policy check acme.yaml
   tideline policy test policies/
   tideline policy prove acme.yaml --given 'request.tokens > 100' --boundary device
@@ -52,6 +53,8 @@ pub(crate) enum Verb {
     Outcomes(outcomes::Verb),
     /// Why one request ran where it did, and what came of it.
     Explain(explain::Options),
+    /// Where a text or a conversation would run, and why; nothing is executed.
+    Route(route::Options),
     /// What the gateway itself ran since it started, and for how far a boundary.
     Served,
     /// Policies: check, test, explain, compare, prove, replay.
@@ -66,4 +69,19 @@ pub(crate) enum Verb {
 )]
 pub(crate) fn no_color() -> bool {
     std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
+}
+
+/// Where this user's agent keeps its state: `$XDG_STATE_HOME/tideline`.
+pub(crate) fn agent_state_dir() -> Option<PathBuf> {
+    let home = dir("XDG_STATE_HOME").or_else(|| Some(dir("HOME")?.join(".local/state")))?;
+    Some(home.join("tideline"))
+}
+
+fn dir(variable: &str) -> Option<PathBuf> {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "this is where the environment is read"
+    )]
+    let value = std::env::var_os(variable)?;
+    Some(PathBuf::from(value)).filter(|path| path.is_absolute())
 }

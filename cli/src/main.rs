@@ -15,7 +15,7 @@ mod explain;
 mod outcomes;
 mod policy;
 mod print;
-mod record;
+mod route;
 mod served;
 mod time;
 
@@ -50,6 +50,7 @@ async fn run(cli: Cli) -> Result<(), Failure> {
         Verb::Devices(verb) => devices::run(verb, &mut connect()?, output).await,
         Verb::Outcomes(verb) => outcomes::run(verb, &mut connect()?, output).await,
         Verb::Explain(options) => explain::run(options, &mut connect()?, output).await,
+        Verb::Route(options) => route::run(options, output).await,
         Verb::Served => served::run(&mut connect()?, output).await,
         Verb::Policy(verb) => policy::run(verb, connect, output).await,
     }

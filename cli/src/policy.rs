@@ -1,10 +1,11 @@
 //! `tideline policy`: policies written, tried and compared, without a gateway but for replay.
 
 mod compare;
+mod decode;
 mod files;
 mod prove;
 mod replay;
-mod serve;
+mod service;
 mod suite;
 mod tell;
 
@@ -128,7 +129,7 @@ pub(crate) async fn run(
             println!("{:#}", router_policy::schema());
             Ok(())
         }
-        Verb::Serve { which, listen } => serve::run(which.load()?, listen).await,
+        Verb::Serve { which, listen } => service::run(which.load()?, listen).await,
     }
 }
 

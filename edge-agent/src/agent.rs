@@ -37,6 +37,7 @@ use crate::fleet::GatewayEndpoint;
 use crate::identity::{Identity, TOKEN_FILE};
 use crate::inventory::Inventory;
 use crate::outcomes::Recorder;
+use crate::policy;
 use crate::readiness::{Latch, Readiness};
 use crate::spool::{self, Spool};
 use crate::store::StateDir;
@@ -71,6 +72,7 @@ pub struct Agent {
     loading: Option<Loading>,
     routes: Arc<RouteTable>,
     conditions: Arc<Conditions>,
+    decider: Arc<Decider>,
     front: Front,
     status: Status,
     inventory: watch::Sender<Inventory>,
@@ -129,7 +131,7 @@ impl Agent {
             .with_context(|| format!("cannot open the spool {}", spool_dir.display()))?;
         let spool = Arc::new(spool);
         let endpoint = parts::endpoint(&config)?;
-        let policy = parts::policy(config.policy.as_deref())?;
+        let decider = Arc::new(parts::decider(&config)?);
         let library = models::library(&config).await?;
         let providers = models::providers(&config)?;
 
@@ -139,16 +141,17 @@ impl Agent {
         let router = PlacementRouter::new(Parts {
             routes: routes.clone(),
             conditions: conditions.clone(),
-            decider: Arc::new(Decider::new(policy)),
+            decider: decider.clone(),
             outcomes: Arc::new(Recorder::new(spool.clone())),
         });
         let service = ServiceBuilder::new()
             .layer(DeadlineLayer)
             .layer(AdmissionLayer::new(ADMISSION))
-            .service(router);
+            .service(router.clone());
         let ready = readiness.clone();
         let catalog = RouteCatalog::new(SERVER, routes.clone(), move || ready.is_ready());
-        let front = Front::new(service, Arc::new(catalog), Limits::default());
+        let front = Front::new(service, Arc::new(catalog), Limits::default())
+            .with_dry_run(Arc::new(router));
         let inventory = watch::Sender::new(inventory);
         let models = Models::default();
         let loading = library.map(|library| Loading {
@@ -175,6 +178,7 @@ impl Agent {
             loading,
             routes,
             conditions,
+            decider,
             front,
             status,
             inventory,
@@ -284,6 +288,9 @@ impl Agent {
             },
             stop.clone(),
         ));
+        if let Some(path) = self.config.policy.clone() {
+            tasks.spawn(policy::follow(path, self.decider.clone(), stop.clone()));
+        }
         // Loading is not waited for at the end: it blocks, and keeps nothing that a stop could harm.
         let loaded = self.models_loaded.take();
         if let (Some(loading), Some(loaded)) = (self.loading.take(), loaded) {

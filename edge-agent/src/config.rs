@@ -9,6 +9,7 @@ mod values;
 
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -30,6 +31,8 @@ pub struct Config {
     pub models: Vec<ModelConfig>,
     /// The placement policy. Without one nothing leaves the laptop.
     pub policy: Option<PathBuf>,
+    /// A policy plug-in, asked about what the policy leaves open.
+    pub plug_in: Option<PlugInConfig>,
     /// The gateway to attach to. Without one the agent works alone.
     pub gateway: Option<GatewayConfig>,
     /// What cannot be sensed about this laptop.
@@ -89,6 +92,33 @@ pub struct ModelConfig {
     /// The variants to load. Empty: all.
     #[serde(default)]
     pub variants: Vec<String>,
+}
+
+/// A policy plug-in: `tideline.policy.v1.PolicyService` on this machine or in this network.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct PlugInConfig {
+    /// Its address. It is sent facts and never content; they travel in clear text.
+    pub url: GatewayUrl,
+    /// How long it may take, 1 to 10,000. Past it the policy's `onError` decides.
+    #[serde(default = "PlugInConfig::usual_deadline_ms")]
+    pub deadline_ms: u16,
+    /// Whether it decides alone where no policy is configured. Otherwise nothing leaves the laptop
+    /// then, whatever it says.
+    #[serde(default)]
+    pub alone: bool,
+}
+
+impl PlugInConfig {
+    const fn usual_deadline_ms() -> u16 {
+        50
+    }
+
+    /// How long it may take.
+    #[must_use]
+    pub fn deadline(&self) -> Duration {
+        Duration::from_millis(self.deadline_ms.clamp(1, 10_000).into())
+    }
 }
 
 /// How the gateway is reached.

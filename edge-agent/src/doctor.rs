@@ -19,6 +19,7 @@ use crate::agent::{Addresses, models};
 use crate::config::{Config, GatewayConfig};
 use crate::fleet::GatewayEndpoint;
 use crate::inventory::{HardwareDevice, InstalledModel, RuntimeLibrary};
+use crate::policy;
 use crate::store::StateDir;
 
 /// How long a running agent may take to be found.
@@ -105,7 +106,7 @@ pub async fn examine(config: Config) -> Findings {
         agent: running(&config.state_dir).await,
         problems: Vec::new(),
     };
-    findings.policy = policy(&config, &mut findings);
+    findings.policy = policy_in_force(&config, &mut findings);
     if let Some(gateway) = &config.gateway {
         findings.gateway = Some(reach(gateway, &mut findings).await);
     }
@@ -186,7 +187,7 @@ fn tell_set_aside(model: &model_runtime::Model, findings: &mut Findings) {
     }
 }
 
-fn policy(config: &Config, findings: &mut Findings) -> Option<PolicyFinding> {
+fn policy_in_force(config: &Config, findings: &mut Findings) -> Option<PolicyFinding> {
     let told = |policy: Policy| PolicyFinding {
         name: policy.name().to_string(),
         sha256: policy.hash().to_hex(),
@@ -195,21 +196,11 @@ fn policy(config: &Config, findings: &mut Findings) -> Option<PolicyFinding> {
     let Some(path) = &config.policy else {
         return Some(told(Policy::closed()));
     };
-    let text = match std::fs::read_to_string(path) {
-        Ok(text) => text,
+    match policy::load(path) {
+        Ok(policy) => Some(told(policy)),
         Err(error) => {
             findings.wrong(
-                format!("the policy {} cannot be read: {error}", path.display()),
-                "correct --policy",
-            );
-            return None;
-        }
-    };
-    match Policy::compile(&path.display().to_string(), &text) {
-        Ok(policy) => Some(told(policy)),
-        Err(diagnostics) => {
-            findings.wrong(
-                diagnostics.to_string(),
+                format!("{error:#}"),
                 "correct the policy; an agent does not start with it",
             );
             None

@@ -15,6 +15,8 @@ mod fleet;
 mod identity;
 mod inventory;
 mod outcomes;
+mod plug_in;
+mod policy;
 mod readiness;
 mod sensors;
 mod spool;

@@ -2,7 +2,7 @@
 //! the gateway behind it.
 
 mod deliver;
-mod encode;
+pub(crate) mod encode;
 mod link;
 
 use std::sync::Arc;

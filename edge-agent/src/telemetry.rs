@@ -15,6 +15,7 @@ use metrics::{
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 
 use placement::{Outcome, OutcomeEnding};
+use router_policy::Policy;
 
 use crate::fleet::LinkStatus;
 use crate::spool::Figures;
@@ -48,6 +49,7 @@ const SPOOL_BYTES: &str = "tideline_agent_spool_bytes";
 /// Configured models that did not load.
 const MODEL_FAILURES: &str = "tideline_agent_model_failures_total";
 /// 1 while the gateway is attached.
+const POLICY_RELOADS: &str = "tideline_policy_reloads_total";
 const GATEWAY_ATTACHED: &str = "tideline_agent_gateway_attached";
 /// The last measured round trip to the gateway.
 const GATEWAY_RTT_SECONDS: &str = "tideline_agent_gateway_rtt_seconds";
@@ -152,6 +154,10 @@ fn describe() {
     );
     describe_gauge!(SPOOL_BYTES, Unit::Bytes, "Size of the spool.");
     describe_counter!(MODEL_FAILURES, "Configured models that did not load.");
+    describe_counter!(
+        POLICY_RELOADS,
+        "Changed policies that were put in force, or refused."
+    );
     describe_gauge!(GATEWAY_ATTACHED, "1 while the gateway is attached.");
     describe_gauge!(
         GATEWAY_RTT_SECONDS,
@@ -258,6 +264,18 @@ pub(crate) fn delivered(outcomes: usize) {
 pub(crate) fn delivery_failed(error: &dyn std::error::Error) {
     counter!(DELIVERY_FAILURES).increment(1);
     tracing::warn!(%error, "outcomes could not be delivered for now");
+}
+
+/// The policy's files changed, and what they say now is in force.
+pub(crate) fn policy_replaced(policy: &Policy) {
+    counter!(POLICY_RELOADS, "result" => "replaced").increment(1);
+    tracing::info!(%policy, rules = policy.rule_count(), "a new policy is in force");
+}
+
+/// The policy's files changed and cannot be used: what was in force stays.
+pub(crate) fn policy_refused(error: &anyhow::Error, kept: &Policy) {
+    counter!(POLICY_RELOADS, "result" => "refused").increment(1);
+    tracing::error!(in_force = %kept, "the new policy is refused and the old one stays in force:\n{error:#}");
 }
 
 /// There is no policy.

@@ -52,7 +52,7 @@ pub use error::{ErrorKind, InferenceError};
 
 pub use catalog::{Catalog, EmbeddingShape, ModelCard, ServerInfo, TensorSpec};
 
-pub use front::Front;
+pub use front::{DryRun, Front};
 pub use limits::Limits;
 pub use refusal::{Protocol, status};
 

@@ -1,4 +1,5 @@
-//! OpenAI's HTTP API under `/v1`: embeddings and the list of models.
+//! OpenAI's HTTP API under `/v1`: embeddings and the list of models; beside them
+//! `/v1/route`, which tells where a request would run.
 //!
 //! Every answer, also one about an unknown address or method, has OpenAI's
 //! shapes. What would change the result and is not done here is refused by
@@ -15,11 +16,13 @@ use crate::refusal::{self, Protocol};
 
 mod embeddings;
 mod models;
+mod route;
 
 /// The routes of `/v1`, to be merged into a program's own.
 pub fn router(front: Front) -> Router {
     let v1 = Router::new()
         .route("/embeddings", post(embeddings::create))
+        .route("/route", post(route::create))
         .route("/models", get(models::list))
         .route("/models/{*id}", get(models::one))
         .fallback(unknown_address)

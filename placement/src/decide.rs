@@ -1,15 +1,27 @@
-//! The built-in policy in force, and what is settled of it under the conditions that hold.
+//! The policy in force, what is settled of it under the conditions that hold, and a plug-in beside it.
+//!
+//! Its invariant: the built-in policy bounds what a plug-in may choose, and a plug-in that is not heard
+//! in time narrows the decision to `onError`. It never widens one.
+
+mod breaker;
+mod plug_in;
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use arc_swap::ArcSwap;
 use router_policy::{Decision, Policy, Question, Settled, SlowFacts};
+
+use self::breaker::Breaker;
+pub use self::plug_in::{Advising, PlugIn, PlugInConfig, PlugInError};
+use crate::outcome::DecisionId;
 
 /// Decides by the policy in force. A new policy takes effect between two requests.
 #[derive(Debug)]
 pub struct Decider {
     policy: ArcSwap<Policy>,
     settled: ArcSwap<Option<SettledOn>>,
+    plug_in: Option<Beside>,
 }
 
 /// A policy with its slow conditions settled, and on what.
@@ -20,6 +32,13 @@ struct SettledOn {
     settled: Settled,
 }
 
+/// A plug-in, and whether it is asked at the moment.
+#[derive(Debug)]
+struct Beside {
+    config: PlugInConfig,
+    breaker: Breaker,
+}
+
 impl Decider {
     /// Decides by `policy`.
     #[must_use]
@@ -27,6 +46,19 @@ impl Decider {
         Self {
             policy: ArcSwap::from_pointee(policy),
             settled: ArcSwap::from_pointee(None),
+            plug_in: None,
+        }
+    }
+
+    /// Asks a plug-in too, about what the policy leaves open.
+    #[must_use]
+    pub fn with_plug_in(self, config: PlugInConfig) -> Self {
+        Self {
+            plug_in: Some(Beside {
+                config,
+                breaker: Breaker::default(),
+            }),
+            ..self
         }
     }
 
@@ -42,7 +74,21 @@ impl Decider {
     }
 
     /// Decides one request under the conditions `slow`.
-    pub(crate) fn decide(&self, slow: &Arc<SlowFacts>, question: Question) -> Decision {
+    pub(crate) async fn decide(
+        &self,
+        id: DecisionId,
+        slow: &Arc<SlowFacts>,
+        question: Question,
+    ) -> Decision {
+        let decision = self.by_policy(slow, question);
+        match &self.plug_in {
+            // What the policy lets nothing serve is not asked about.
+            Some(beside) if decision.chosen().is_ok() => beside.advised(id, decision).await,
+            Some(_) | None => decision,
+        }
+    }
+
+    fn by_policy(&self, slow: &Arc<SlowFacts>, question: Question) -> Decision {
         let policy = self.policy.load_full();
         if let Some(kept) = self.settled.load().as_ref()
             && Arc::ptr_eq(&kept.policy, &policy)
@@ -63,3 +109,32 @@ impl Decider {
         decision
     }
 }
+
+impl Beside {
+    async fn advised(&self, id: DecisionId, decision: Decision) -> Decision {
+        if !self.breaker.lets_through(Instant::now()) {
+            return decision.unadvised();
+        }
+        let asked = self.config.plug_in.advise(id, &decision);
+        let answer = tokio::time::timeout(self.config.deadline, asked).await;
+        let answer = answer.unwrap_or(Err(PlugInError::TooLate));
+        match answer {
+            Ok(advice) => {
+                self.breaker.succeeded();
+                decision.advised(advice)
+            }
+            Err(error) => {
+                let opened = self.breaker.failed(Instant::now());
+                if opened {
+                    tracing::warn!(%error, "the policy plug-in fails and is left alone for a while; onError decides");
+                } else {
+                    tracing::debug!(%error, "the policy plug-in did not answer; onError decides");
+                }
+                decision.unadvised()
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -13,6 +13,7 @@ mod boundary;
 mod catalog;
 mod conditions;
 mod decide;
+mod dry_run;
 mod estimate;
 mod execute;
 mod outcome;
@@ -28,7 +29,7 @@ pub use estimate::p_error;
 pub use execute::{BoxEgressService, Egress, OnnxExecutor};
 
 pub use conditions::Conditions;
-pub use decide::Decider;
+pub use decide::{Advising, Decider, PlugIn, PlugInConfig, PlugInError};
 pub use signals::{ModelTokens, TokenCounter};
 
 pub use outcome::{Actual, Decided, DecisionId, Outcome, OutcomeEnding, OutcomeSink};

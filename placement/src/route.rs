@@ -6,7 +6,7 @@ use std::task::{Context, Poll};
 
 use futures::future::BoxFuture;
 use inference_api::{ErrorKind, InferenceError, InferenceRequest, InferenceStream};
-use router_policy::{Candidate, Nothing, Question, RequestFacts};
+use router_policy::{Nothing, Question, RequestFacts};
 use tower::Service;
 
 use crate::boundary::{boundary_to_policy, mode_to_policy};
@@ -49,6 +49,19 @@ impl PlacementRouter {
         Self(Arc::new(parts))
     }
 
+    /// Decides where `request` would run, and runs it nowhere. Nothing is recorded.
+    ///
+    /// # Errors
+    /// When it could not be placed for what it is: an unknown model, say.
+    pub(crate) async fn decide_only(
+        &self,
+        request: InferenceRequest,
+    ) -> Result<Decided, InferenceError> {
+        let entries = self.fitting(&request)?;
+        let Signals { facts, .. } = signals::compute(&request, &entries).await?;
+        Ok(self.decide(&request, facts, &entries).await)
+    }
+
     /// Decides where `request` runs, and runs it there.
     async fn place(self, request: InferenceRequest) -> Result<InferenceStream, InferenceError> {
         let started = Started::now();
@@ -56,12 +69,7 @@ impl PlacementRouter {
 
         let Signals { facts, prepared } = signals::compute(&request, &entries).await?;
         let tokens = facts.tokens;
-        let candidates = entries
-            .iter()
-            .map(|entry| entry.candidate(tokens))
-            .collect();
-
-        let decided = Arc::new(self.decide(&request, facts, candidates));
+        let decided = Arc::new(self.decide(&request, facts, &entries).await);
         let underway = Underway {
             request: request.id,
             started,
@@ -100,12 +108,14 @@ impl PlacementRouter {
         })
     }
 
-    fn decide(
+    async fn decide(
         &self,
         request: &InferenceRequest,
         facts: RequestFacts,
-        candidates: Vec<Candidate>,
+        entries: &[Arc<Entry>],
     ) -> Decided {
+        let tokens = facts.tokens;
+        let candidates = entries.iter().map(|entry| entry.candidate(tokens));
         let slow = self.0.conditions.get();
         let mode = mode_to_policy(request.context.mode);
         let boundary = boundary_to_policy(request.context.boundary);
@@ -113,12 +123,11 @@ impl PlacementRouter {
             request: facts,
             mode,
             boundary,
-            candidates,
+            candidates: candidates.collect(),
         };
-        Decided {
-            id: DecisionId::generate(),
-            decision: self.0.decider.decide(&slow, question),
-        }
+        let id = DecisionId::generate();
+        let decision = self.0.decider.decide(id, &slow, question).await;
+        Decided { id, decision }
     }
 }
 

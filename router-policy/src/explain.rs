@@ -14,7 +14,7 @@ const MAX_REASON: usize = 120;
 /// Why, in one line of ASCII.
 pub(crate) fn reason(decision: &Decision) -> String {
     let mut text = match (decision.chosen(), &decision.advice) {
-        (Ok(chosen), Some(advice)) => format!("{}: {}", kind(decision, chosen), advice.reason),
+        (Ok(chosen), Some(advice)) => advised(kind(decision, chosen), &advice.reason),
         (Ok(chosen), None) => placed(decision, chosen),
         (Err(Nothing::Denied), _) => format!("nothing may serve: {}", refusal(decision)),
         (Err(Nothing::Unavailable), _) => {
@@ -24,6 +24,15 @@ pub(crate) fn reason(decision: &Decision) -> String {
     text.retain(|c| c.is_ascii() && !c.is_ascii_control());
     text.truncate(MAX_REASON);
     text
+}
+
+/// What a plug-in says; one of our kind says where, too.
+fn advised(here: &str, reason: &str) -> String {
+    if reason.starts_with(here) {
+        reason.to_owned()
+    } else {
+        format!("{here}: {reason}")
+    }
 }
 
 fn kind(decision: &Decision, index: usize) -> &'static str {

@@ -9,6 +9,7 @@ mod decisions;
 mod embed;
 mod infer;
 mod load;
+mod policy;
 
 use std::time::Duration;
 
@@ -40,6 +41,8 @@ pub(crate) struct Arguments {
 enum What {
     /// Embeddings through the agent's HTTP API, against ONNX Runtime called from Python
     Embed,
+    /// Rules of a policy, against the cel interpreter, Cedar and regorus
+    Policy,
     /// A tensor through the Open Inference Protocol, against MLServer, PyTriton and a bare echo
     Infer,
 }
@@ -65,12 +68,16 @@ struct Figure {
 ///
 /// When anything that is to be measured does not run.
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
+    let terminal = Terminal::of(&arguments.colour);
+    if arguments.what == What::Policy {
+        print(policy::measure(arguments.rounds.max(1), &terminal)?);
+        return Ok(());
+    }
     setup::run(&setup::Arguments::new(
         Purpose::Bench,
         arguments.python.clone(),
     ))?;
     tideline::build(&Package::ALL)?;
-    let terminal = Terminal::of(&arguments.colour);
     let turns = Turns {
         rounds: arguments.rounds.max(1),
         seconds: arguments.seconds,
@@ -79,12 +86,17 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let figures = match arguments.what {
         What::Embed => embed::measure(turns, &terminal, &events)?,
         What::Infer => infer::measure(turns, &terminal, &events)?,
+        What::Policy => Vec::new(),
     };
+    print(figures);
+    Ok(())
+}
+
+fn print(figures: Vec<Figure>) {
     println!();
     for Figure { name, value, unit } in figures {
         println!("{name} {value:.4} {unit}");
     }
-    Ok(())
 }
 
 /// A line above a part of the results.

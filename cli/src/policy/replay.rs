@@ -10,16 +10,15 @@ use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
 use clap::Args;
-use router_policy::{Boundary, Policy};
+use router_policy::{Boundary, Candidate, Policy};
 use serde_json::{Value, json};
-use tideline_proto::tideline::admin::v1::OutcomeRecord;
 
 use self::limit::Limit;
 use self::sum::Sum;
+use super::decode::{self, Recorded};
 use super::files::Files;
 use crate::client::{Failure, Gateway};
 use crate::print::{Format, structured, table};
-use crate::record;
 
 /// What to replay.
 #[derive(Debug, Args)]
@@ -79,10 +78,12 @@ pub(super) async fn run(
     let limit = usize::try_from(options.limit).unwrap_or(usize::MAX);
     let outcomes = gateway.outcomes(options.device, limit).await?;
     let oldest = SystemTime::now().checked_sub(options.since);
-    let recent = outcomes
-        .iter()
-        .filter(|outcome| oldest.is_none_or(|oldest| is_since(outcome, oldest)));
-    let change = replay(&policy, recent);
+    let recent = |request: &Recorded| {
+        let began = request.started_at.zip(oldest);
+        began.is_none_or(|(began, oldest)| began >= oldest)
+    };
+    let requests = outcomes.iter().map(decode::recorded).filter(recent);
+    let change = replay(&policy, requests);
     if !structured(&to_json(&change), format)? {
         tell(&policy, &change);
     }
@@ -98,71 +99,38 @@ pub(super) async fn run(
     }
 }
 
-fn is_since(outcome: &OutcomeRecord, oldest: SystemTime) -> bool {
-    let started = outcome.outcome.as_ref().and_then(|told| told.started_at);
-    let started = started.and_then(|at| SystemTime::try_from(at).ok());
-    started.is_none_or(|started| started >= oldest)
-}
-
-fn replay<'o>(policy: &Policy, outcomes: impl Iterator<Item = &'o OutcomeRecord>) -> Change {
+fn replay(policy: &Policy, requests: impl Iterator<Item = Recorded>) -> Change {
     let mut change = Change::default();
-    for outcome in outcomes {
+    for Recorded { id, decided, .. } in requests {
         change.requests += 1;
-        let recorded = outcome
-            .outcome
-            .as_ref()
-            .and_then(|told| told.decision.as_ref());
-        let Some((recorded, record)) = recorded.and_then(|old| Some((old, record::record(old)?)))
-        else {
+        let Some((record, chosen)) = decided else {
             change.skipped += 1;
             continue;
         };
         let decision = policy.replay(&record);
-        let before = recorded
-            .chosen
-            .and_then(|at| record.candidates.get(usize::try_from(at).ok()?));
-        let after = decision.chosen().ok().and_then(|at| decision.candidate(at));
-        let reach = |one: Option<&router_policy::Candidate>| {
-            one.map_or(Boundary::Device, |one| one.site.boundary)
-        };
+        let before = chosen.and_then(|at| record.candidates.get(at));
+        let after = decision.chosen().ok();
+        let after = after.and_then(|at| decision.candidate(at));
+        let reach = |one: Option<&Candidate>| one.map_or(Boundary::Device, |one| one.site.boundary);
         if reach(after) > reach(before) {
+            let labels = record.facts.request.labels.iter();
             change.egress.push(Newly {
-                decision: recorded.id.clone(),
+                decision: id,
                 from: reach(before),
                 to: reach(after),
-                labels: record
-                    .facts
-                    .request
-                    .labels
-                    .iter()
-                    .map(ToString::to_string)
-                    .collect(),
+                labels: labels.map(ToString::to_string).collect(),
             });
         }
-        if before.is_some() && after.is_none() {
-            change.denied += 1;
-        }
+        change.denied += usize::from(before.is_some() && after.is_none());
         change.moved(place(before), place(after));
-        if let (Some(before), Some(after)) = (before, after) {
-            change.latency.add(
-                Some(sum::latency(before)),
-                Some(sum::latency(after)),
-                before == after,
-            );
-            change
-                .cost
-                .add(sum::cost(before), sum::cost(after), before == after);
-            change.energy.add(
-                Some(sum::energy(before)),
-                Some(sum::energy(after)),
-                before == after,
-            );
+        if let Some((before, after)) = before.zip(after) {
+            change.compare(before, after);
         }
     }
     change
 }
 
-fn place(candidate: Option<&router_policy::Candidate>) -> String {
+fn place(candidate: Option<&Candidate>) -> String {
     candidate.map_or_else(
         || "nothing".into(),
         |one| format!("{} at {}", one.kind, one.site.name),
@@ -170,6 +138,16 @@ fn place(candidate: Option<&router_policy::Candidate>) -> String {
 }
 
 impl Change {
+    fn compare(&mut self, before: &Candidate, after: &Candidate) {
+        let same = before == after;
+        let amounts = |of: fn(&Candidate) -> sum::Amount| (Some(of(before)), Some(of(after)));
+        let (was, is) = amounts(sum::latency);
+        self.latency.add(was, is, same);
+        let (was, is) = amounts(sum::energy);
+        self.energy.add(was, is, same);
+        self.cost.add(sum::cost(before), sum::cost(after), same);
+    }
+
     fn moved(&mut self, from: String, to: String) {
         let known = self
             .moved

@@ -4,10 +4,12 @@
 use std::fs::{File, OpenOptions, TryLockError};
 use std::net::SocketAddr;
 use std::path::Path;
+use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
 use inference_api::Token;
 use model_runtime::{Library, Runtime, RuntimeConfig};
+use placement::{Decider, PlugInConfig};
 use router_policy::Policy;
 use tokio::net::TcpListener;
 #[cfg(unix)]
@@ -17,6 +19,8 @@ use super::models;
 use crate::config::Config;
 use crate::fleet::GatewayEndpoint;
 use crate::identity::{Identity, TOKEN_FILE};
+use crate::plug_in::RemotePlugIn;
+use crate::policy;
 use crate::store::{StateDir, private};
 use crate::telemetry;
 
@@ -71,15 +75,26 @@ pub(super) fn endpoint(config: &Config) -> anyhow::Result<Option<GatewayEndpoint
     )?))
 }
 
-/// The policy that is configured. Without one nothing leaves the laptop, and that is said loudly.
-pub(super) fn policy(path: Option<&Path>) -> anyhow::Result<Policy> {
-    let Some(path) = path else {
-        telemetry::no_policy();
-        return Ok(Policy::closed());
+/// Who decides: the policy that is configured, and a plug-in beside it. Without a policy nothing
+/// leaves the laptop, and that is said loudly, unless a plug-in was told to decide alone.
+pub(super) fn decider(config: &Config) -> anyhow::Result<Decider> {
+    let alone = config.plug_in.as_ref().is_some_and(|plug_in| plug_in.alone);
+    let policy = match config.policy.as_deref() {
+        Some(path) => policy::load(path)?,
+        None if alone => Policy::open(),
+        None => {
+            telemetry::no_policy();
+            Policy::closed()
+        }
     };
-    let text = std::fs::read_to_string(path)
-        .with_context(|| format!("cannot read the policy {}", path.display()))?;
-    Ok(Policy::compile(&path.display().to_string(), &text)?)
+    let decider = Decider::new(policy);
+    let Some(plug_in) = &config.plug_in else {
+        return Ok(decider);
+    };
+    Ok(decider.with_plug_in(PlugInConfig {
+        plug_in: Arc::new(RemotePlugIn::new(plug_in)?),
+        deadline: plug_in.deadline(),
+    }))
 }
 
 pub(super) async fn bind(address: SocketAddr, setting: &str) -> anyhow::Result<TcpListener> {

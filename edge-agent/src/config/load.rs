@@ -178,6 +178,15 @@ impl Config {
         for origin in &self.allowed_origins {
             check_origin(origin)?;
         }
+        if let Some(plug_in) = &self.plug_in
+            && !plug_in.url.is_this_machine()
+        {
+            return Err(unfit(format!(
+                "plugIn.url {}: who asks and what about would travel in clear text; run the plug-in, or a TLS \
+                 tunnel to it, on 127.0.0.1",
+                plug_in.url
+            )));
+        }
         let Some(gateway) = &self.gateway else {
             return Ok(());
         };

@@ -153,7 +153,7 @@ fn refusal(decision: &Decision, candidate: &Candidate, cause: Cause) -> policy::
     policy::Refusal { by, why }
 }
 
-fn candidate(candidate: &Candidate) -> policy::Candidate {
+pub(crate) fn candidate(candidate: &Candidate) -> policy::Candidate {
     let prediction = &candidate.prediction;
     let unavailable = match &candidate.availability {
         Availability::Ready => String::new(),
@@ -188,7 +188,7 @@ fn matched(rule: MatchedRule) -> policy::MatchedRule {
     }
 }
 
-fn facts(decision: &Decision) -> policy::Facts {
+pub(crate) fn facts(decision: &Decision) -> policy::Facts {
     let (request, slow) = (decision.request(), decision.slow());
     policy::Facts {
         request: Some(policy::RequestFacts {
@@ -245,7 +245,7 @@ fn task(name: &str) -> policy::Task {
     }
 }
 
-fn boundary(boundary: Boundary) -> policy::Boundary {
+pub(crate) fn boundary(boundary: Boundary) -> policy::Boundary {
     match boundary {
         Boundary::Device => policy::Boundary::Device,
         Boundary::Private => policy::Boundary::Private,
@@ -262,7 +262,7 @@ fn kind(kind: PlacementKind) -> policy::PlacementKind {
     }
 }
 
-fn mode(mode: Mode) -> policy::Mode {
+pub(crate) fn mode(mode: Mode) -> policy::Mode {
     match mode {
         Mode::Unstated => policy::Mode::Unspecified,
         Mode::OnlyOnDevice => policy::Mode::OnlyOnDevice,

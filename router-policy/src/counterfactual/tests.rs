@@ -24,7 +24,7 @@ fn one_label_less_and_it_would_travel() {
             "    - { name: r, when: 'request.labels.exists(l, l.startsWith(\"pii.\"))', boundary: device }",
             "{ request: { labels: [pii.email, secret.jwt] } }"
         ),
-        ["cloud any at private would serve if request.labels had not pii.email"]
+        ["cloud any at cloud would serve if request.labels had not pii.email"]
     );
 }
 
@@ -36,7 +36,7 @@ fn two_facts_together_are_found_where_one_is_not_enough() {
             "{ request: { tokens: 150 }, device: { onAcPower: false } }"
         ),
         [
-            "cloud any at private would serve if request.tokens were 100 and not 150 and device.onAcPower were true and not false"
+            "cloud any at cloud would serve if request.tokens were 100 and not 150 and device.onAcPower were true and not false"
         ]
     );
 }

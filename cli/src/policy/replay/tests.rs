@@ -1,56 +1,20 @@
 //! What would change is counted once, and what newly travels is seen.
 
-use tideline_proto::tideline::policy::v1 as wire;
-use tideline_proto::tideline::telemetry::v1::Outcome;
+use router_policy::read_request;
 
 use super::*;
 
-fn candidate(kind: wire::PlacementKind, boundary: wire::Boundary, cost: f64) -> wire::Verdict {
-    let candidate = wire::Candidate {
-        kind: kind.into(),
-        site: Some(wire::Site {
-            name: kind.as_str_name().to_owned(),
-            boundary: boundary.into(),
-        }),
-        prediction: Some(wire::Prediction {
-            latency_seconds: 0.1,
-            latency_sd_seconds: 0.01,
-            cost_usd: Some(cost),
-            error_probability: if cost > 0.0 { 0.0 } else { 0.5 },
-            ..wire::Prediction::default()
-        }),
-        ..wire::Candidate::default()
-    };
-    wire::Verdict {
-        candidate: Some(candidate),
-        ..wire::Verdict::default()
-    }
-}
-
-fn outcome(labels: &[&str], chosen: u32) -> OutcomeRecord {
-    let request = wire::RequestFacts {
-        labels: labels.iter().map(|label| (*label).to_owned()).collect(),
-        ..wire::RequestFacts::default()
-    };
-    let decision = wire::Decision {
-        chosen: Some(chosen),
-        table: vec![
-            candidate(wire::PlacementKind::Device, wire::Boundary::Device, 0.0),
-            candidate(wire::PlacementKind::Cloud, wire::Boundary::Cloud, 0.01),
-        ],
-        facts: Some(wire::Facts {
-            request: Some(request),
-            ..wire::Facts::default()
-        }),
-        asked_boundary: wire::Boundary::Cloud.into(),
-        ..wire::Decision::default()
-    };
-    OutcomeRecord {
-        outcome: Some(Outcome {
-            decision: Some(decision),
-            ..Outcome::default()
-        }),
-        ..OutcomeRecord::default()
+fn recorded(labels: &str, chosen: usize) -> Recorded {
+    let text = format!(
+        "facts: {{ request: {{ labels: [{labels}] }} }}
+candidates:
+  - {{ kind: device, latencySeconds: 0.1, latencySdSeconds: 0.01, costUsd: 0, errorProbability: 0.5 }}
+  - {{ kind: cloud, latencySeconds: 0.1, latencySdSeconds: 0.01, costUsd: 0.01 }}
+"
+    );
+    Recorded {
+        decided: Some((read_request("r", &text).unwrap(), Some(chosen))),
+        ..Recorded::default()
     }
 }
 
@@ -58,12 +22,12 @@ fn outcome(labels: &[&str], chosen: u32) -> OutcomeRecord {
 fn what_would_newly_travel_is_seen_and_the_rest_is_summed() {
     let policy = Policy::compile("new", "apiVersion: tideline.dev/v1\nkind: PlacementPolicy\nmetadata: { name: new }\nspec:\n  rules: [{ name: mail, when: '\"pii.email\" in request.labels', boundary: device }]\n  default: { boundary: cloud }\n").unwrap();
     let outcomes = [
-        outcome(&["pii.email"], 0),
-        outcome(&["pii.phone"], 0),
-        outcome(&[], 1),
-        OutcomeRecord::default(),
+        recorded("pii.email", 0),
+        recorded("pii.phone", 0),
+        recorded("", 1),
+        Recorded::default(),
     ];
-    let change = replay(&policy, outcomes.iter());
+    let change = replay(&policy, outcomes.into_iter());
     assert_eq!((change.requests, change.skipped, change.denied), (4, 1, 0));
     assert_eq!(change.egress.len(), 1);
     assert_eq!(change.egress[0].labels, ["pii.phone"]);

@@ -2,16 +2,46 @@
 //! not said is the narrowest.
 
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use router_policy::{
     Availability, Boundary, Candidate, DeviceFacts, Facts, FleetFacts, Label, Mode, NetworkFacts,
     PlacementKind, Prediction, Probability, Record, RequestFacts, Seconds, SignalName, Site,
     SlowFacts, Tokens, Usd, UserFacts, WattHours,
 };
+use tideline_proto::tideline::admin::v1 as admin;
 use tideline_proto::tideline::policy::v1 as wire;
 
+use crate::print::plain;
+
+/// A request that was recorded.
+#[derive(Debug, Default)]
+pub(super) struct Recorded {
+    /// Its decision's id.
+    pub(super) id: String,
+    pub(super) started_at: Option<SystemTime>,
+    /// What it takes to decide it again, if that was recorded, and which candidate was chosen.
+    pub(super) decided: Option<(Record, Option<usize>)>,
+}
+
+/// What the gateway keeps of a request.
+pub(super) fn recorded(outcome: &admin::OutcomeRecord) -> Recorded {
+    let Some(told) = &outcome.outcome else {
+        return Recorded::default();
+    };
+    let Some(decision) = &told.decision else {
+        return Recorded::default();
+    };
+    let chosen = decision.chosen.and_then(|at| usize::try_from(at).ok());
+    Recorded {
+        id: plain(&decision.id),
+        started_at: told.started_at.and_then(|at| SystemTime::try_from(at).ok()),
+        decided: record(decision).map(|record| (record, chosen)),
+    }
+}
+
 /// A decision as it was recorded, to be decided again. `None` when it was recorded without its facts.
-pub(crate) fn record(decision: &wire::Decision) -> Option<Record> {
+fn record(decision: &wire::Decision) -> Option<Record> {
     let rows = decision.table.iter();
     let candidates: Option<Vec<Candidate>> =
         rows.map(|row| candidate(row.candidate.as_ref()?)).collect();
@@ -24,7 +54,7 @@ pub(crate) fn record(decision: &wire::Decision) -> Option<Record> {
 }
 
 /// A question to a plug-in.
-pub(crate) fn question(request: &wire::DecideRequest) -> Option<Record> {
+pub(super) fn question(request: &wire::DecideRequest) -> Option<Record> {
     let candidates: Option<Vec<Candidate>> = request.candidates.iter().map(candidate).collect();
     Some(Record {
         facts: facts(request.facts.as_ref()?),

@@ -8,8 +8,8 @@ use tonic::transport::Server;
 use tonic::{Request, Response, Status};
 use wire::policy_service_server::{PolicyService, PolicyServiceServer};
 
+use super::decode;
 use crate::client::Failure;
-use crate::record;
 
 /// Largest question, in bytes.
 const MAX_QUESTION_BYTES: usize = 1 << 20;
@@ -43,7 +43,7 @@ impl PolicyService for Decides {
         &self,
         request: Request<wire::DecideRequest>,
     ) -> Result<Response<wire::DecideResponse>, Status> {
-        let record = record::question(request.get_ref()).ok_or_else(|| {
+        let record = decode::question(request.get_ref()).ok_or_else(|| {
             Status::invalid_argument("a question has facts, and candidates with a kind and a site")
         })?;
         Ok(Response::new(answer(&self.0.replay(&record))))
