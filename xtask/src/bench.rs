@@ -41,10 +41,10 @@ pub(crate) struct Arguments {
 enum What {
     /// Embeddings through the agent's HTTP API, against ONNX Runtime called from Python
     Embed,
-    /// Rules of a policy, against the cel interpreter, Cedar and regorus
-    Policy,
     /// A tensor through the Open Inference Protocol, against MLServer, PyTriton and a bare echo
     Infer,
+    /// Rules of a policy, against the cel interpreter, Cedar and regorus
+    Policy,
 }
 
 /// How long, and how often.
@@ -69,34 +69,30 @@ struct Figure {
 /// When anything that is to be measured does not run.
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let terminal = Terminal::of(&arguments.colour);
-    if arguments.what == What::Policy {
-        print(policy::measure(arguments.rounds.max(1), &terminal)?);
-        return Ok(());
+    let turns = Turns {
+        rounds: arguments.rounds.max(1),
+        seconds: arguments.seconds,
+    };
+    let figures = match arguments.what {
+        What::Embed => embed::measure(turns, &terminal, &servers(arguments)?)?,
+        What::Infer => infer::measure(turns, &terminal, &servers(arguments)?)?,
+        What::Policy => policy::measure(turns, &terminal)?,
+    };
+    println!();
+    for Figure { name, value, unit } in figures {
+        println!("{name} {value:.4} {unit}");
     }
+    Ok(())
+}
+
+/// Fetches and builds what runs as a program of its own, and listens to what becomes of it.
+fn servers(arguments: &Arguments) -> Result<Events> {
     setup::run(&setup::Arguments::new(
         Purpose::Bench,
         arguments.python.clone(),
     ))?;
     tideline::build(&Package::ALL)?;
-    let turns = Turns {
-        rounds: arguments.rounds.max(1),
-        seconds: arguments.seconds,
-    };
-    let events = Events::listen()?;
-    let figures = match arguments.what {
-        What::Embed => embed::measure(turns, &terminal, &events)?,
-        What::Infer => infer::measure(turns, &terminal, &events)?,
-        What::Policy => Vec::new(),
-    };
-    print(figures);
-    Ok(())
-}
-
-fn print(figures: Vec<Figure>) {
-    println!();
-    for Figure { name, value, unit } in figures {
-        println!("{name} {value:.4} {unit}");
-    }
+    Events::listen()
 }
 
 /// A line above a part of the results.

@@ -1,12 +1,16 @@
-//! Cedar: one `permit` a rule; those that determined the decision are those that match.
+//! Cedar: one policy for each rule; those that determined the answer are those that match.
+//!
+//! Cedar looks for no prefix in a set of texts, so that it also gets the labels as one text; and it has
+//! no floating point, so that the round trip is a whole number. Both are made before the clock starts.
 
-use std::fmt::Write as _;
-
-use cedar_policy::{Authorizer, Context, Entities, EntityUid, PolicySet, Request, Response};
+use anyhow::Result;
+use cedar_policy::{
+    Authorizer, Context, Entities, EntityUid, Policy, PolicyId, PolicySet, Request, Response,
+};
 use serde_json::json;
 
-use crate::Engine;
-use crate::rules::{Case, Rule};
+use crate::engine::Engine;
+use crate::rules::{Case, Place, Rule, Term};
 
 pub struct Cedar {
     authorizer: Authorizer,
@@ -14,82 +18,84 @@ pub struct Cedar {
     entities: Entities,
 }
 
-impl Cedar {
-    pub fn new(rules: &[Rule]) -> Self {
-        let mut text = String::new();
-        for rule in rules {
-            let condition = match rule {
-                Rule::App { app, above } => {
-                    format!("context.app == \"{app}\" && context.tokens > {above}")
-                }
-                Rule::Group(group) => format!("context.groups.contains(\"{group}\")"),
-                Rule::Label(label) => format!("context.labels.contains(\"{label}\")"),
-                Rule::OnBattery { above } => {
-                    format!("context.tokens > {above} && !context.onAcPower")
-                }
-                Rule::FarAway { above } => {
-                    format!("context.tokens > {above} && context.rttMs > 50")
-                }
-                Rule::Model { model, task } => {
-                    format!("context.model == \"{model}\" || context.task == \"{task}\"")
-                }
-            };
-            writeln!(
-                text,
-                "permit(principal, action, resource) when {{ {condition} }};"
-            )
-            .unwrap();
-        }
-        Self {
-            authorizer: Authorizer::new(),
-            policies: text.parse().unwrap(),
-            entities: Entities::empty(),
-        }
-    }
-}
-
 impl Engine for Cedar {
+    const NAME: &'static str = "cedar";
+    type Source = Vec<String>;
     type Input = Request;
     type Output = (Request, Response);
 
-    fn name(&self) -> &'static str {
-        "cedar"
+    fn write(rules: &[Rule]) -> Vec<String> {
+        let policy = |rule: &Rule| {
+            let when: Vec<_> = rule.when.iter().map(condition).collect();
+            let when = when.join(" && ");
+            format!("permit(principal, action, resource) when {{ {when} }};")
+        };
+        rules.iter().map(policy).collect()
     }
 
-    fn input(&self, case: &Case) -> Request {
+    fn load(source: &Vec<String>, _place: &Place) -> Result<Self> {
+        let mut policies = PolicySet::new();
+        for (place, text) in source.iter().enumerate() {
+            let id = PolicyId::new(place.to_string());
+            policies.add(Policy::parse(Some(id), text)?)?;
+        }
+        Ok(Self {
+            authorizer: Authorizer::new(),
+            policies,
+            entities: Entities::empty(),
+        })
+    }
+
+    fn input(&self, case: &Case) -> Result<Request> {
+        let place = &case.place;
+        let each = case.labels.iter().map(|label| format!(",{label}"));
         let context = json!({
-            "task": case.task, "tokens": case.tokens, "labels": case.labels, "app": case.app,
-            "model": case.model, "onAcPower": case.on_ac_power, "rttMs": case.rtt_ms,
-            "groups": case.groups,
+            "task": case.task, "tokens": case.tokens, "labels": case.labels,
+            "labelText": each.collect::<String>(), "app": case.app, "model": case.model,
+            "onAcPower": place.on_ac_power, "batteryPercent": place.battery_percent,
+            "class": place.class, "os": place.os, "online": place.online,
+            "metered": place.metered, "rttMs": place.rtt_ms, "groups": place.groups,
+            "connected": place.connected, "ring": place.ring,
         });
-        let context = Context::from_json_value(context, None).unwrap();
-        let uid = |text: &str| -> EntityUid { text.parse().unwrap() };
-        let (who, what, whom) = (
-            uid("User::\"ada\""),
-            uid("Action::\"run\""),
-            uid("Site::\"any\""),
-        );
-        Request::new(who, what, whom, context, None).unwrap()
+        let context = Context::from_json_value(context, None)?;
+        let (who, what, whom) = ("User::\"ada\"", "Action::\"leave\"", "Device::\"laptop\"");
+        let (who, what, whom): (EntityUid, EntityUid, EntityUid) =
+            (who.parse()?, what.parse()?, whom.parse()?);
+        Ok(Request::new(who, what, whom, context, None)?)
     }
 
-    fn matched(&mut self, input: &Request) -> Vec<usize> {
+    fn decide(&mut self, request: Request) -> Self::Output {
         let response = self
             .authorizer
-            .is_authorized(input, &self.policies, &self.entities);
-        let number = |id: String| id.trim_start_matches("policy").parse().unwrap();
-        let ids = response
-            .diagnostics()
-            .reason()
-            .map(|id| number(id.to_string()));
-        let mut matched: Vec<usize> = ids.collect();
-        matched.sort_unstable();
-        matched
+            .is_authorized(&request, &self.policies, &self.entities);
+        (request, response)
     }
 
-    fn run(&mut self, input: Request) -> Self::Output {
-        let response = self
-            .authorizer
-            .is_authorized(&input, &self.policies, &self.entities);
-        (input, response)
+    fn matched((_, response): Self::Output) -> Result<Vec<usize>> {
+        if let Some(error) = response.diagnostics().errors().next() {
+            return Err(error.clone().into());
+        }
+        let ids = response.diagnostics().reason();
+        let places = ids.map(|id| Ok(AsRef::<str>::as_ref(id).parse()?));
+        let mut places = places.collect::<Result<Vec<usize>>>()?;
+        places.sort_unstable();
+        Ok(places)
+    }
+}
+
+fn condition(term: &Term) -> String {
+    match term {
+        Term::App(app) => format!("context.app == {app:?}"),
+        Term::Task(task) => format!("context.task == {task:?}"),
+        Term::Model(model) => format!("context.model == {model:?}"),
+        Term::TokensAbove(count) => format!("context.tokens > {count}"),
+        Term::Label(label) => format!("context.labels.contains({label:?})"),
+        Term::LabelPrefix(prefix) => format!("context.labelText like \"*,{prefix}*\""),
+        Term::Group(group) => format!("context.groups.contains({group:?})"),
+        Term::OnBatteryBelow(percent) => {
+            format!("!context.onAcPower && context.batteryPercent < {percent}")
+        }
+        Term::Metered => "context.metered".to_owned(),
+        Term::RttAbove(ms) => format!("context.rttMs > {ms}"),
     }
 }

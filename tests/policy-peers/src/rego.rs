@@ -1,146 +1,133 @@
-//! regorus: one set of matched rules, by its interpreter and by its virtual machine.
+//! regorus: one set of the rules that match, by its interpreter and by its virtual machine (RVM).
 
-use std::fmt::Write as _;
-use std::sync::Arc;
-
+use anyhow::{Context as _, Result};
 use regorus::languages::rego::compiler::Compiler;
-use regorus::rvm::program::Program;
 use regorus::rvm::vm::RegoVM;
 use regorus::{Engine as Interpreter, Value};
 use serde_json::json;
 
-use crate::Engine;
-use crate::rules::{Case, Rule};
+use crate::engine::Engine;
+use crate::rules::{Case, Place, Rule, Term};
 
 const ENTRY: &str = "data.bench.matched";
 
-fn policy(rules: &[Rule]) -> String {
-    let mut text = String::from("package bench\nimport rego.v1\n");
-    for (at, rule) in rules.iter().enumerate() {
-        let mut matched = |condition: &str| {
-            writeln!(text, "matched contains {at} if {{ {condition} }}").unwrap();
-        };
-        match rule {
-            Rule::App { app, above } => {
-                matched(&format!("input.app == \"{app}\"; input.tokens > {above}"));
-            }
-            Rule::Group(group) => matched(&format!("\"{group}\" in input.groups")),
-            Rule::Label(label) => matched(&format!("\"{label}\" in input.labels")),
-            Rule::OnBattery { above } => {
-                matched(&format!("input.tokens > {above}; not input.onAcPower"));
-            }
-            Rule::FarAway { above } => {
-                matched(&format!("input.tokens > {above}; input.rttMs > 50"));
-            }
-            // Either is a rule of its own, as Rego writes it.
-            Rule::Model { model, task } => {
-                matched(&format!("input.model == \"{model}\""));
-                matched(&format!("input.task == \"{task}\""));
-            }
-        }
-    }
-    text
-}
-
-fn input(case: &Case) -> Value {
-    let json = json!({
-        "task": case.task, "tokens": case.tokens, "labels": case.labels, "app": case.app,
-        "model": case.model, "onAcPower": case.on_ac_power, "rttMs": case.rtt_ms,
-        "groups": case.groups,
-    });
-    Value::from_json_str(&json.to_string()).unwrap()
-}
-
-fn places(value: &Value) -> Vec<usize> {
-    let places = value
-        .as_set()
-        .unwrap()
-        .iter()
-        .map(|at| at.as_u64().unwrap() as usize);
-    let mut places: Vec<usize> = places.collect();
-    places.sort_unstable();
-    places
-}
-
 pub struct Rego(Interpreter);
-
-impl Rego {
-    pub fn new(rules: &[Rule]) -> Self {
-        let mut engine = Interpreter::new();
-        engine
-            .add_policy("bench.rego".into(), policy(rules))
-            .unwrap();
-        Self(engine)
-    }
-
-    fn eval(&mut self, input: Value) -> Value {
-        self.0.set_input(input);
-        self.0.eval_rule(ENTRY.into()).unwrap()
-    }
-}
-
-impl Engine for Rego {
-    type Input = Value;
-    type Output = (Value, Value);
-
-    fn name(&self) -> &'static str {
-        "regorus"
-    }
-
-    fn input(&self, case: &Case) -> Value {
-        input(case)
-    }
-
-    fn matched(&mut self, input: &Value) -> Vec<usize> {
-        places(&self.eval(input.clone()))
-    }
-
-    fn run(&mut self, input: Value) -> Self::Output {
-        let matched = self.eval(input.clone());
-        (input, matched)
-    }
-}
 
 pub struct Rvm(RegoVM);
 
-impl Rvm {
-    pub fn new(rules: &[Rule]) -> Self {
-        let mut engine = Interpreter::new();
-        engine
-            .add_policy("bench.rego".into(), policy(rules))
-            .unwrap();
-        let compiled = engine.compile_with_entrypoint(&ENTRY.into()).unwrap();
-        let program: Arc<Program> = Compiler::compile_from_policy(&compiled, &[ENTRY]).unwrap();
-        let mut machine = RegoVM::new();
-        machine.load_program(program);
-        machine.set_max_instructions(usize::MAX);
-        Self(machine)
+impl Engine for Rego {
+    const NAME: &'static str = "regorus";
+    type Source = String;
+    type Input = Value;
+    type Output = (Value, Result<Value>);
+
+    fn write(rules: &[Rule]) -> String {
+        policy(rules)
     }
 
-    fn eval(&mut self, input: Value) -> Value {
-        self.0.set_input(input);
-        self.0.execute().unwrap()
+    fn load(source: &String, _place: &Place) -> Result<Self> {
+        let mut engine = interpreter(source)?;
+        // It prepares itself when it is first asked.
+        engine.set_input(Value::new_object());
+        engine.eval_rule(ENTRY.into())?;
+        Ok(Self(engine))
+    }
+
+    fn input(&self, case: &Case) -> Result<Value> {
+        input(case)
+    }
+
+    fn decide(&mut self, input: Value) -> Self::Output {
+        self.0.set_input(input.clone());
+        (input, self.0.eval_rule(ENTRY.into()))
+    }
+
+    fn matched((_, matched): Self::Output) -> Result<Vec<usize>> {
+        places(&matched?)
     }
 }
 
 impl Engine for Rvm {
+    const NAME: &'static str = "regorus RVM";
+    type Source = String;
     type Input = Value;
-    type Output = (Value, Value);
+    type Output = (Value, Result<Value>);
 
-    fn name(&self) -> &'static str {
-        "regorus RVM"
+    fn write(rules: &[Rule]) -> String {
+        policy(rules)
     }
 
-    fn input(&self, case: &Case) -> Value {
+    fn load(source: &String, _place: &Place) -> Result<Self> {
+        let compiled = interpreter(source)?.compile_with_entrypoint(&ENTRY.into())?;
+        let mut machine = RegoVM::new();
+        machine.load_program(Compiler::compile_from_policy(&compiled, &[ENTRY])?);
+        machine.set_max_instructions(usize::MAX);
+        Ok(Self(machine))
+    }
+
+    fn input(&self, case: &Case) -> Result<Value> {
         input(case)
     }
 
-    fn matched(&mut self, input: &Value) -> Vec<usize> {
-        places(&self.eval(input.clone()))
+    fn decide(&mut self, input: Value) -> Self::Output {
+        self.0.set_input(input.clone());
+        (input, self.0.execute().map_err(Into::into))
     }
 
-    fn run(&mut self, input: Value) -> Self::Output {
-        let matched = self.eval(input.clone());
-        (input, matched)
+    fn matched((_, matched): Self::Output) -> Result<Vec<usize>> {
+        places(&matched?)
     }
+}
+
+fn interpreter(source: &str) -> Result<Interpreter> {
+    let mut engine = Interpreter::new();
+    engine.add_policy("bench.rego".into(), source.to_owned())?;
+    Ok(engine)
+}
+
+fn policy(rules: &[Rule]) -> String {
+    let rules = rules.iter().enumerate().map(|(place, rule)| {
+        let when: Vec<_> = rule.when.iter().map(condition).collect();
+        format!("matched contains {place} if {{ {} }}\n", when.join("; "))
+    });
+    "package bench\nimport rego.v1\n".to_owned() + &rules.collect::<String>()
+}
+
+fn condition(term: &Term) -> String {
+    match term {
+        Term::App(app) => format!("input.app == {app:?}"),
+        Term::Task(task) => format!("input.task == {task:?}"),
+        Term::Model(model) => format!("input.model == {model:?}"),
+        Term::TokensAbove(count) => format!("input.tokens > {count}"),
+        Term::Label(label) => format!("{label:?} in input.labels"),
+        Term::LabelPrefix(prefix) => {
+            format!("some label in input.labels; startswith(label, {prefix:?})")
+        }
+        Term::Group(group) => format!("{group:?} in input.groups"),
+        Term::OnBatteryBelow(percent) => {
+            format!("not input.onAcPower; input.batteryPercent < {percent}")
+        }
+        Term::Metered => "input.metered".to_owned(),
+        Term::RttAbove(ms) => format!("input.rttMs > {ms}"),
+    }
+}
+
+fn input(case: &Case) -> Result<Value> {
+    let place = &case.place;
+    let facts = json!({
+        "task": case.task, "tokens": case.tokens, "labels": case.labels, "app": case.app,
+        "model": case.model, "onAcPower": place.on_ac_power,
+        "batteryPercent": place.battery_percent, "class": place.class, "os": place.os,
+        "online": place.online, "metered": place.metered, "rttMs": place.rtt_ms,
+        "groups": place.groups, "connected": place.connected, "ring": place.ring,
+    });
+    Value::from_json_str(&facts.to_string())
+}
+
+fn places(matched: &Value) -> Result<Vec<usize>> {
+    let places = matched.as_set()?.iter();
+    let places = places.map(|at| Ok(usize::try_from(at.as_u64()?)?));
+    let mut places: Vec<usize> = places.collect::<Result<_>>().context("no set of places")?;
+    places.sort_unstable();
+    Ok(places)
 }
