@@ -143,10 +143,17 @@ pub fn cases(count: usize, rules: usize) -> Vec<Case> {
 fn case(chance: &mut Chance, rules: usize) -> Case {
     // Most requests carry nothing sensitive.
     let labels = chance.below(10).saturating_sub(6);
-    let tokens = 16 << chance.below(9);
+    // Some are exactly as long as a rule's limit.
+    let tokens = match chance.below(3) {
+        0 => 250 << chance.below(5),
+        _ => {
+            let least = 16 << chance.below(9);
+            least + chance.below(least)
+        }
+    };
     Case {
         task: TASKS[chance.below(TASKS.len())],
-        tokens: tokens + chance.below(tokens),
+        tokens,
         labels: (0..labels).map(|_| label(chance.below(60))).collect(),
         app: format!("app-{}", chance.below(apps(rules))),
         model: MODELS[chance.below(MODELS.len())],
