@@ -68,7 +68,7 @@ pub(super) fn measure(rounds: usize, terminal: &Terminal) -> Result<Vec<Figure>>
         hundred.number("requests")
     );
     println!(
-        "  {:<14}{:>24}{:>24}{:>24}",
+        "  {:<14}{:>29}{:>29}{:>29}",
         "", "10 rules", "100 rules", "1,000 rules"
     );
     for name in ["tideline", "cel", "cedar", "regorus", "regorus RVM"] {
@@ -80,12 +80,12 @@ pub(super) fn measure(rounds: usize, terminal: &Terminal) -> Result<Vec<Figure>>
             })
             .collect();
         println!(
-            "  {name:<14}{:>24}{:>24}{:>24}",
+            "  {name:<14}{:>29}{:>29}{:>29}",
             cells[0], cells[1], cells[2]
         );
     }
     println!(
-        "  {:<14}{:>24}{:>24}{:>24}",
+        "  {:<14}{:>29}{:>29}{:>29}",
         "rules matched",
         ten.number("matched").round(),
         hundred.number("matched").round(),
