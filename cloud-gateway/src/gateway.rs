@@ -26,6 +26,7 @@ use crate::access::Secret;
 use crate::admin::Admin;
 use crate::api::{self, Services};
 use crate::backends::{self, Backends, Site};
+use crate::budgets::Budgets;
 use crate::config::{Config, SiteBoundary};
 use crate::fleet::{Fleet, MOST_DEVICES, Registry};
 use crate::hints::Hints;
@@ -55,6 +56,7 @@ pub struct Gateway {
     config: Config,
     backends: Arc<Backends>,
     front: Front,
+    budgets: Budgets,
     store: Store,
     fleet_token: (Secret, PathBuf),
     admin_token: (Secret, PathBuf),
@@ -106,12 +108,17 @@ impl Gateway {
         let loading = config.clone();
         let embedded = tokio::task::spawn_blocking(move || backends::load(&loading)).await??;
         let backends = Arc::new(Backends::new(site(&config), embedded));
-        let front = front(&backends, policy(config.policy.as_deref())?);
+        let policy = policy(config.policy.as_deref())?;
+        let budgets = Budgets::open(policy.budgets(), store.clone())
+            .await
+            .context("could not read the leases of budgets")?;
+        let front = front(&backends, policy);
         Ok(Self {
             config,
             backends,
             front,
             store,
+            budgets,
             fleet_token,
             admin_token,
         })
@@ -214,6 +221,7 @@ impl Gateway {
                 hints: Arc::new(Hints::of(&self.backends)),
                 registry: registry.clone(),
                 store: self.store.clone(),
+                budgets: self.budgets.clone(),
                 stop,
                 streams,
             },

@@ -9,6 +9,7 @@ mod access;
 mod admin;
 mod api;
 mod backends;
+mod budgets;
 mod config;
 mod fleet;
 mod gateway;

@@ -6,6 +6,7 @@
 use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use router_policy::{Held, Lease, LeaseId, Micros, Month};
 use sqlx::Row as _;
 use sqlx::migrate::Migrator;
 use sqlx::sqlite::{
@@ -110,6 +111,56 @@ impl Store {
             .bind(state)
             .execute(&self.0)
             .await?;
+        Ok(())
+    }
+
+    /// The leases of this month.
+    pub(crate) async fn leases(&self, month: Month) -> Result<Vec<Held>, StoreError> {
+        let query = "SELECT id, budget, device_id, month, amount_micros, spent_micros, is_open, expires_at_ms
+            FROM budget_leases WHERE month >= ?1";
+        let rows = sqlx::query(query).bind(month.0).fetch_all(&self.0).await?;
+        let held = |row: SqliteRow| {
+            let number = |name: &str| row.try_get::<i64, _>(name).map(i64::unsigned_abs);
+            let text = |name: &str| row.try_get::<String, _>(name);
+            Ok(Held {
+                lease: Lease {
+                    id: LeaseId(number("id")?),
+                    budget: text("budget")?.into(),
+                    amount: Micros::new(number("amount_micros")?),
+                    expires_at_ms: number("expires_at_ms")?,
+                },
+                device: text("device_id")?.into(),
+                month: Month(row.try_get("month")?),
+                spent: Micros::new(number("spent_micros")?),
+                is_open: row.try_get("is_open")?,
+            })
+        };
+        rows.into_iter().map(held).collect()
+    }
+
+    /// Keeps leases as they are now, all or none.
+    pub(crate) async fn keep_leases(&self, leases: &[Held]) -> Result<(), StoreError> {
+        if leases.is_empty() {
+            return Ok(());
+        }
+        let query = "INSERT INTO budget_leases (id, budget, device_id, month, amount_micros, spent_micros, is_open, expires_at_ms)
+            VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) ON CONFLICT (id) DO UPDATE SET spent_micros = ?6, is_open = ?7";
+        let number = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
+        let mut transaction = self.0.begin().await?;
+        for held in leases {
+            sqlx::query(query)
+                .bind(number(held.lease.id.0))
+                .bind(&*held.lease.budget)
+                .bind(&*held.device)
+                .bind(held.month.0)
+                .bind(number(held.lease.amount.get()))
+                .bind(number(held.spent.get()))
+                .bind(held.is_open)
+                .bind(number(held.lease.expires_at_ms))
+                .execute(&mut *transaction)
+                .await?;
+        }
+        transaction.commit().await?;
         Ok(())
     }
 

@@ -37,6 +37,8 @@ const ATTACHES: &str = "tideline_gateway_attaches_total";
 const OUTCOMES_DELIVERED: &str = "tideline_gateway_outcomes_delivered_total";
 /// Outcomes stored, each once.
 const OUTCOMES_STORED: &str = "tideline_gateway_outcomes_stored_total";
+/// Leases of budgets granted to devices.
+const BUDGET_LEASES: &str = "tideline_gateway_budget_leases_total";
 /// Times that the database did not do what was asked.
 const STORE_FAILURES: &str = "tideline_gateway_store_failures_total";
 
@@ -110,6 +112,7 @@ fn describe() {
         OUTCOMES_DELIVERED,
         "Outcomes delivered, repeated ones included."
     );
+    describe_counter!(BUDGET_LEASES, "Leases of budgets granted to devices.");
     describe_counter!(OUTCOMES_STORED, "Outcomes stored, each once.");
     describe_counter!(
         STORE_FAILURES,
@@ -132,6 +135,11 @@ pub(crate) fn executed(served: &Served, took: Duration) {
 /// A request of an agent did not run.
 pub(crate) fn execute_failed(error: &InferenceError) {
     counter!(EXECUTE_FAILED, "code" => error.kind().code()).increment(1);
+}
+
+/// A device got a lease of a budget.
+pub(crate) fn lease_granted() {
+    counter!(BUDGET_LEASES).increment(1);
 }
 
 /// A request came with a boundary that does not reach this site.

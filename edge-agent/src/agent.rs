@@ -32,6 +32,7 @@ use tokio_util::sync::CancellationToken;
 use tower::ServiceBuilder;
 
 use crate::api::{self, Status};
+use crate::budgets::Budgets;
 use crate::config::Config;
 use crate::fleet::GatewayEndpoint;
 use crate::identity::{Identity, TOKEN_FILE};
@@ -73,6 +74,7 @@ pub struct Agent {
     routes: Arc<RouteTable>,
     conditions: Arc<Conditions>,
     decider: Arc<Decider>,
+    budgets: Arc<Budgets>,
     front: Front,
     status: Status,
     inventory: watch::Sender<Inventory>,
@@ -137,12 +139,13 @@ impl Agent {
 
         let inventory = sensing::first_look(&config, library.as_ref());
         let conditions = Arc::new(Conditions::new(sensing::slow_facts(&config, &inventory)));
+        let budgets = Budgets::open(state.clone(), conditions.clone(), decider.clone());
         let routes = Arc::new(RouteTable::new());
         let router = PlacementRouter::new(Parts {
             routes: routes.clone(),
             conditions: conditions.clone(),
             decider: decider.clone(),
-            outcomes: Arc::new(Recorder::new(spool.clone())),
+            outcomes: Arc::new(Recorder::new(spool.clone(), budgets.clone())),
         });
         let service = ServiceBuilder::new()
             .layer(DeadlineLayer)
@@ -179,6 +182,7 @@ impl Agent {
             routes,
             conditions,
             decider,
+            budgets,
             front,
             status,
             inventory,

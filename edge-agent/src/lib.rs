@@ -8,6 +8,7 @@
 
 mod agent;
 mod api;
+mod budgets;
 mod config;
 pub mod doctor;
 mod execute;

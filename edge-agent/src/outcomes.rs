@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use placement::{Outcome, OutcomeSink};
 
+use crate::budgets::Budgets;
 use crate::spool::Spool;
 use crate::telemetry;
 
@@ -18,17 +19,19 @@ pub(crate) use self::deliver::Delivery;
 #[derive(Debug)]
 pub(crate) struct Recorder {
     spool: Arc<Spool>,
+    budgets: Arc<Budgets>,
 }
 
 impl Recorder {
-    pub(crate) fn new(spool: Arc<Spool>) -> Self {
-        Self { spool }
+    pub(crate) fn new(spool: Arc<Spool>, budgets: Arc<Budgets>) -> Self {
+        Self { spool, budgets }
     }
 }
 
 impl OutcomeSink for Recorder {
     fn record(&self, outcome: &Outcome) {
         telemetry::outcome(outcome);
+        self.budgets.pay(outcome);
         if let Err(error) = self.spool.append(&encode::outcome(outcome)) {
             telemetry::unrecorded(&error);
         }

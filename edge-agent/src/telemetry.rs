@@ -278,6 +278,11 @@ pub(crate) fn policy_refused(error: &anyhow::Error, kept: &Policy) {
     tracing::error!(in_force = %kept, "the new policy is refused and the old one stays in force:\n{error:#}");
 }
 
+/// What may be spent could not be written down: after a restart it counts as spent.
+pub(crate) fn wallet_not_stored(error: &std::io::Error) {
+    tracing::error!(%error, "the wallet of budgets could not be stored");
+}
+
 /// There is no policy.
 pub(crate) fn no_policy() {
     tracing::warn!("no policy is configured: nothing leaves this laptop; name one with --policy");

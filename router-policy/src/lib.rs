@@ -9,6 +9,7 @@
 #![forbid(unsafe_code)]
 
 mod boundary;
+mod budget;
 mod candidate;
 mod compile;
 mod counterfactual;
@@ -50,6 +51,9 @@ pub use facts::{
 };
 pub use mode::Mode;
 
+pub use budget::{
+    Answer, Ask, Held, Lease, LeaseId, Ledger, Micros, Moment, Month, Report, Wallet,
+};
 pub use candidate::{Availability, Candidate, PlacementKind, Prediction, Site};
 pub use estimate::{Expected, LatencyEstimator};
 pub use units::{NotAnAmount, Probability, Seconds, Tokens, Usd, WattHours};

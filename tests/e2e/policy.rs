@@ -279,3 +279,37 @@ async fn our_engine_serves_as_a_plug_in_too() {
         "device: the only candidate"
     );
 }
+
+#[tokio::test]
+async fn a_budget_is_spent_from_leases_and_then_work_stays_at_home() {
+    // Six millionths of a dollar: each request costs less than one, and is charged one.
+    let budget = "spec:\n  budgets:\n    - { name: cloud, usdPerMonth: 0.000006, whenSpent: { boundary: device } }\n";
+    let policy = POLICY.replace("spec:\n", budget);
+    let gateway = Gateway::start().await;
+    let (folder, grpc) = (gateway.folder, gateway.grpc.to_string());
+    gateway.process.stop().await;
+    let gateway = Gateway::start_with(folder, &grpc, &policy).await;
+    let agent = Agent::start(Some(&gateway)).await;
+    std::fs::write(agent.folder.path().join("policy.yaml"), &policy).unwrap();
+    agent.attached().await;
+    let api = agent.api();
+    let mut paid = 0;
+    let ask = async || {
+        api.embed("the tide", &[("x-tideline-app", "indexer")])
+            .await
+    };
+    until("the end of the budget", async || {
+        let answer = ask().await;
+        assert_eq!(answer.status, 200);
+        paid += usize::from(
+            answer.placement() == "cloud" && !answer.header("x-tideline-policy").is_empty(),
+        );
+        let leases = gateway.leases().await;
+        (leases >= 6 && answer.placement() == "device").then_some(())
+    })
+    .await;
+    let reason = ask().await.header("x-tideline-reason").to_owned();
+    assert!(reason.contains("budget.cloud.spent"), "{reason}");
+    // What was paid before the policy came into force was charged to nobody.
+    assert!(paid >= 6, "{paid}");
+}

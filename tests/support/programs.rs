@@ -115,6 +115,11 @@ impl Gateway {
 
     /// One on the folder of another that has ended, at the same address.
     pub(crate) async fn start_in(folder: TempDir, grpc: &str) -> Self {
+        Self::start_with(folder, grpc, POLICY).await
+    }
+
+    /// The same, under this policy.
+    pub(crate) async fn start_with(folder: TempDir, grpc: &str, policy: &str) -> Self {
         let config = folder.path().join("gateway.yaml");
         let text = format!(
             "insecureDev: true\nstateDir: state\nlisten: {{ grpc: '{grpc}', http: '127.0.0.1:0' }}\n\
@@ -124,7 +129,7 @@ impl Gateway {
             setup("models/minilm")
         );
         std::fs::write(&config, text).unwrap();
-        std::fs::write(folder.path().join("policy.yaml"), POLICY).unwrap();
+        std::fs::write(folder.path().join("policy.yaml"), policy).unwrap();
         std::fs::remove_file(folder.path().join("state/addresses.json")).ok();
         let mut process = Process::start("tideline-gateway", &config);
         let addresses = addresses(&mut process, &folder.path().join("state")).await;
@@ -162,6 +167,16 @@ impl Gateway {
             String::from_utf8_lossy(&answer.stderr)
         );
         serde_json::from_slice(&answer.stdout).unwrap()
+    }
+
+    /// How many leases of budgets it granted.
+    pub(crate) async fn leases(&self) -> usize {
+        let metrics = self.api().get("/metrics").await.body;
+        let line = metrics
+            .lines()
+            .find(|line| line.starts_with("tideline_gateway_budget_leases_total"));
+        let count = line.and_then(|line| line.rsplit(' ').next()?.parse().ok());
+        count.unwrap_or(0)
     }
 
     /// Waits until so many outcomes are stored, and gives them, newest first.

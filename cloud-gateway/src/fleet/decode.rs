@@ -6,6 +6,9 @@ use prost::Message as _;
 use tideline_proto::tideline::fleet::v1 as wire;
 use wire::agent_message::Message;
 
+use router_policy::{Ask, LeaseId, Micros, Report};
+
+use super::session::MAX_NAME;
 use super::session::{Beat, FromAgent, Hello, Numbered};
 
 /// What a device told of itself: kept and shown as it came, and looked into by nobody here.
@@ -62,13 +65,37 @@ pub(super) fn message(message: wire::AgentMessage) -> Numbered {
         Some(Message::Delta(delta)) => FromAgent::Delta(Box::new(DeviceState(delta))),
         Some(Message::Heartbeat(beat)) => FromAgent::Heartbeat(decode_beat(beat)),
         Some(Message::Goodbye(_)) => FromAgent::Goodbye,
-        Some(Message::Ack(_) | Message::Nack(_) | Message::BudgetRequest(_)) | None => {
-            FromAgent::Unasked
-        }
+        Some(Message::BudgetRequest(words)) => budget(words),
+        Some(Message::Ack(_) | Message::Nack(_)) | None => FromAgent::Unasked,
     };
     Numbered {
         sequence: message.sequence,
         message: said,
+    }
+}
+
+/// Most leases that are told of at a time.
+const MAX_REPORTS: usize = 256;
+
+fn budget(words: wire::BudgetRequest) -> FromAgent {
+    let wire::BudgetRequest {
+        budget,
+        newest_lease,
+        reports,
+    } = words;
+    let is_name = !budget.is_empty() && budget.len() <= MAX_NAME;
+    let ask = is_name.then(|| Ask {
+        budget: budget.into(),
+        newest: (newest_lease != 0).then_some(LeaseId(newest_lease)),
+    });
+    let reports = reports.into_iter().take(MAX_REPORTS).map(|report| Report {
+        lease: LeaseId(report.lease),
+        spent: Micros::new(report.spent_usd_micros),
+        is_final: report.is_final,
+    });
+    FromAgent::Budget {
+        reports: reports.collect(),
+        ask,
     }
 }
 

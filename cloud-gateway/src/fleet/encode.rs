@@ -1,11 +1,13 @@
 //! What the gateway says, as it looks on the wire. One way only.
 
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use inference_api::{Boundary, TaskKind};
 use tideline_proto::tideline::fleet::v1 as wire;
 use tideline_proto::tideline::policy::v1 as policy;
 use wire::gateway_message::Message;
+
+use router_policy::Answer;
 
 use super::session::{Beat, ComeBack, ToAgent};
 use crate::backends::Site;
@@ -29,7 +31,9 @@ pub(super) fn message(said: ToAgent, speaker: &Speaker<'_>) -> wire::GatewayMess
             gateway_id: speaker.gateway_id.to_owned(),
             gateway_version: env!("CARGO_PKG_VERSION").to_owned(),
             protocol,
-            capabilities: 1 << wire::Capability::Hints as i32 | 1 << wire::Capability::Drain as i32,
+            capabilities: 1 << wire::Capability::Hints as i32
+                | 1 << wire::Capability::Drain as i32
+                | 1 << wire::Capability::BudgetLeases as i32,
             heartbeat_interval: duration(heartbeat),
             clock: Some(speaker.clock.into()),
             site: Some(site(&speaker.hints.site)),
@@ -42,6 +46,7 @@ pub(super) fn message(said: ToAgent, speaker: &Speaker<'_>) -> wire::GatewayMess
             spooled: 0,
             dropped_total: 0,
         }),
+        ToAgent::Budget(budget, answer) => Message::BudgetLease(lease(&budget, answer)),
         ToAgent::ResendState => Message::ResendState(wire::ResendState {}),
         ToAgent::Refused { why, retry } => Message::Refused(wire::Refused {
             reason: why,
@@ -54,6 +59,26 @@ pub(super) fn message(said: ToAgent, speaker: &Speaker<'_>) -> wire::GatewayMess
     };
     wire::GatewayMessage {
         message: Some(message),
+    }
+}
+
+fn lease(budget: &str, answer: Answer) -> wire::BudgetLease {
+    match answer {
+        Answer::Spent => wire::BudgetLease {
+            budget: budget.to_owned(),
+            spent: true,
+            ..wire::BudgetLease::default()
+        },
+        Answer::Lease(lease) => {
+            let expires_at = UNIX_EPOCH + Duration::from_millis(lease.expires_at_ms);
+            wire::BudgetLease {
+                budget: budget.to_owned(),
+                spent: false,
+                lease: lease.id.0,
+                amount_usd_micros: lease.amount.get(),
+                expires_at: Some(expires_at.into()),
+            }
+        }
     }
 }
 

@@ -17,6 +17,7 @@ use super::encode::Speaker;
 use super::registry::{Place, Registry};
 use super::session::{Action, Session, ToAgent};
 use super::{decode, encode};
+use crate::budgets::Budgets;
 use crate::hints::{Hints, TIME_TO_LIVE};
 use crate::store::{Store, StoreError};
 use crate::telemetry;
@@ -35,6 +36,7 @@ pub(crate) struct Fleet {
     pub(crate) hints: Arc<Hints>,
     pub(crate) registry: Registry,
     pub(crate) store: Store,
+    pub(crate) budgets: Budgets,
     pub(crate) stop: CancellationToken,
     /// The tasks of all streams, which end before the store does.
     pub(crate) streams: TaskTracker,
@@ -152,6 +154,17 @@ impl ControlStream {
                     seen_written: Instant::now(),
                 });
                 Ok(())
+            }
+            Action::Budget { reports, ask } => {
+                let device = self.device.as_ref().ok_or(NOBODY)?;
+                let id = device.place.device_id();
+                match self.fleet.budgets.ask(id, &reports, ask.as_ref()).await {
+                    Ok(answer) => match ask.zip(answer) {
+                        Some((ask, answer)) => self.say(ToAgent::Budget(ask.budget, answer)),
+                        None => Ok(()),
+                    },
+                    Err(error) => self.kept(Err(error)),
+                }
             }
             Action::Keep(state) => {
                 let device = self.device.as_ref().ok_or(NOBODY)?;

@@ -7,9 +7,12 @@
 
 mod state;
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use self::state::Known;
+use router_policy::{Answer, Ask, Report};
+
 use super::decode::DeviceState;
 
 /// The protocol versions that this gateway speaks, both ends included.
@@ -48,6 +51,11 @@ pub(super) enum FromAgent {
     Heartbeat(Beat),
     Goodbye,
     /// Something that this gateway did not ask for.
+    /// What it tells of its leases, and what it asks for.
+    Budget {
+        reports: Vec<Report>,
+        ask: Option<Ask>,
+    },
     Unasked,
 }
 
@@ -82,6 +90,8 @@ pub(super) enum ToAgent {
         why: String,
         retry: Option<ComeBack>,
     },
+    /// What it asked for of a budget.
+    Budget(Arc<str>, Answer),
     /// Connect elsewhere, within this time.
     Drain(Duration),
 }
@@ -97,6 +107,11 @@ pub(super) struct ComeBack {
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Action {
     Say(ToAgent),
+    /// Settle this with the budgets, and tell what comes of it.
+    Budget {
+        reports: Vec<Report>,
+        ask: Option<Ask>,
+    },
     /// The device is attached by this stream, instead of any before.
     Attach {
         device_id: String,
@@ -178,6 +193,7 @@ impl Session {
                 | FromAgent::Delta(_)
                 | FromAgent::Heartbeat(_)
                 | FromAgent::Goodbye
+                | FromAgent::Budget { .. }
                 | FromAgent::Unasked,
             ) => self.refuse("a stream begins with Hello"),
             (Phase::Attached(_), FromAgent::Hello(_)) => self.refuse("a stream holds one Hello"),
@@ -194,6 +210,12 @@ impl Session {
                 let kept = known.pass(sequence);
                 let mut actions = self.beat(beat, now);
                 actions.extend(self.keep(kept));
+                actions
+            }
+            (Phase::Attached(known), FromAgent::Budget { reports, ask }) => {
+                let kept = known.pass(sequence);
+                let mut actions = self.keep(kept);
+                actions.push(Action::Budget { reports, ask });
                 actions
             }
             (Phase::Attached(known), FromAgent::Unasked) => {

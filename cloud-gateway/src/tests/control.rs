@@ -42,7 +42,7 @@ async fn an_agent_attaches_tells_its_state_and_leaves() {
         "agents learn whose site this is"
     );
     assert!(
-        matches!(agent.hear().await, Some(Hears::Hints(hints)) if hints.time_to_live.is_some())
+        matches!(agent.try_hear().await, Ok(Some(Hears::Hints(hints))) if hints.time_to_live.is_some())
     );
     agent.say(Says::State(state("ada"))).await;
     agent.settled().await;
@@ -80,7 +80,7 @@ async fn a_second_stream_of_a_device_replaces_the_first_which_is_told_why() {
     first.settled().await;
     let mut second = Attached::greet(&running, "laptop-1").await;
     second.settled().await;
-    let Some(Hears::Refused(refused)) = first.hear_past_hints().await else {
+    let Some(Hears::Refused(refused)) = first.hear().await else {
         panic!("the first stream is refused")
     };
     assert!(refused.reason.contains("identity"), "{}", refused.reason);

@@ -196,15 +196,11 @@ impl Attached {
         self.outbox.send(message).await.unwrap();
     }
 
-    /// The next message of a gateway, `None` when it ended the stream.
+    /// The next message of a gateway that is no hint, `None` when it ended the stream. Hints come when
+    /// they come.
     pub(super) async fn hear(&mut self) -> Option<fleet::gateway_message::Message> {
-        self.try_hear().await.unwrap()
-    }
-
-    /// The next message that is no hint: those come when they come.
-    pub(super) async fn hear_past_hints(&mut self) -> Option<fleet::gateway_message::Message> {
         loop {
-            match self.hear().await {
+            match self.try_hear().await.unwrap() {
                 Some(fleet::gateway_message::Message::Hints(_)) => {}
                 other => return other,
             }

@@ -72,7 +72,7 @@ async fn a_stop_is_told_to_health_and_agents_and_is_over_when_they_have_left() {
     let then = watched.message().await.unwrap().unwrap();
     assert_eq!(then.status(), ServingStatus::NotServing);
     drop((watched, health));
-    let heard = agent.hear_past_hints().await;
+    let heard = agent.hear().await;
     let Some(Hears::Drain(drain)) = heard else {
         panic!("agents are asked to move, not told {heard:?}")
     };

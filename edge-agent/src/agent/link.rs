@@ -44,6 +44,7 @@ impl Agent {
                 boot_id: self.identity.boot_id.clone(),
             },
             inventory: self.inventory.subscribe(),
+            budgets: self.budgets.clone(),
             spool: self.spool.clone(),
             view,
         };

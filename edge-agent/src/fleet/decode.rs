@@ -3,8 +3,10 @@
 //! Everything is bounded and checked here: numbers are finite, texts short, lists short, and no
 //! site beyond this laptop counts as the laptop. What a newer gateway says beyond this is let pass.
 
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use router_policy::{Answer, Lease, LeaseId, Micros};
 use thiserror::Error;
 use tideline_proto::tideline::fleet::v1 as wire;
 use tideline_proto::tideline::policy::v1 as policy;
@@ -48,13 +50,35 @@ pub(super) fn message(
         Message::ResendState(_) => FromGateway::ResendState,
         Message::Backoff(backoff) => FromGateway::Backoff(window(backoff)?),
         Message::Drain(drain) => FromGateway::Drain(duration("drain time", drain.within)?),
-        Message::BudgetLease(_) => FromGateway::Unasked("a budget lease"),
+        Message::BudgetLease(told) => lease(told)?,
         Message::Refused(refused) => FromGateway::Refused {
             reason: text(refused.reason),
             retry: refused.retry.map(window).transpose()?,
         },
     };
     Ok((decoded, Vec::new()))
+}
+
+fn lease(told: wire::BudgetLease) -> Result<FromGateway, Nonsense> {
+    let budget: Arc<str> = text(told.budget).into();
+    if told.spent {
+        return Ok(FromGateway::Budget(budget, Answer::Spent));
+    }
+    let nonsense = Nonsense {
+        what: "lease of a budget",
+        problem: "has no end",
+    };
+    let end = told.expires_at.and_then(|at| SystemTime::try_from(at).ok());
+    let end = end
+        .and_then(|end| end.duration_since(UNIX_EPOCH).ok())
+        .ok_or(nonsense)?;
+    let lease = Lease {
+        id: LeaseId(told.lease),
+        budget: budget.clone(),
+        amount: Micros::new(told.amount_usd_micros),
+        expires_at_ms: u64::try_from(end.as_millis()).unwrap_or(u64::MAX),
+    };
+    Ok(FromGateway::Budget(budget, Answer::Lease(lease)))
 }
 
 fn decode_welcome(welcome: wire::Welcome) -> Result<Welcome, Nonsense> {

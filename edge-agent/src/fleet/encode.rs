@@ -6,8 +6,11 @@ use tideline_proto::tideline::fleet::v1 as wire;
 use tideline_proto::tideline::policy::v1 as policy;
 use wire::agent_message::Message;
 
+use router_policy::Report;
+
 use super::message::{Heartbeat, Hello, Numbered, ToGateway};
 use super::session::PROTOCOL;
+use crate::budgets::Words;
 use crate::inventory::{
     HardwareDevice, Host, InstalledModel, InstalledVariant, Inventory, InventoryDelta, ModelTask,
     RuntimeLibrary,
@@ -37,6 +40,7 @@ pub(super) fn message(numbered: Numbered, now: Now) -> wire::AgentMessage {
             reason,
             diagnostics: Vec::new(),
         }),
+        ToGateway::Budget(words) => Message::BudgetRequest(budget(words)),
         ToGateway::Goodbye { reason } => Message::Goodbye(wire::Goodbye { reason }),
     };
     wire::AgentMessage {
@@ -46,7 +50,11 @@ pub(super) fn message(numbered: Numbered, now: Now) -> wire::AgentMessage {
 }
 
 fn hello(who: Hello, now: Now) -> wire::Hello {
-    let can = [wire::Capability::Hints, wire::Capability::Drain];
+    let can = [
+        wire::Capability::Hints,
+        wire::Capability::Drain,
+        wire::Capability::BudgetLeases,
+    ];
     wire::Hello {
         device_id: who.device_id,
         agent_version: who.agent_version,
@@ -58,6 +66,22 @@ fn hello(who: Hello, now: Now) -> wire::Hello {
         applied: Vec::new(),
         clock: Some(now.clock.into()),
         boot_id: who.boot_id,
+    }
+}
+
+/// One budget is asked for at a time.
+fn budget(words: Words) -> wire::BudgetRequest {
+    let ask = words.asks.into_iter().next();
+    let newest = ask.as_ref().and_then(|ask| ask.newest);
+    let report = |report: &Report| wire::LeaseReport {
+        lease: report.lease.0,
+        spent_usd_micros: report.spent.get(),
+        is_final: report.is_final,
+    };
+    wire::BudgetRequest {
+        budget: ask.map_or_else(String::new, |ask| ask.budget.to_string()),
+        newest_lease: newest.map_or(0, |lease| lease.0),
+        reports: words.reports.iter().map(report).collect(),
     }
 }
 

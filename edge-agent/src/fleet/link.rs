@@ -19,6 +19,7 @@ use super::endpoint::{GatewayChannel, GatewayEndpoint, brief};
 use super::message::{FromGateway, Hello, Hints, Numbered};
 use super::session::{Action, Event, LinkStatus, Session, Timing};
 use super::{decode, encode};
+use crate::budgets::Budgets;
 use crate::inventory::Inventory;
 use crate::spool::Spool;
 use crate::telemetry;
@@ -27,6 +28,8 @@ use crate::telemetry;
 const OUTGOING: usize = 16;
 /// The largest message that a gateway may send.
 const MAX_MESSAGE_BYTES: usize = 4 << 20;
+/// How often budgets are looked at: leases end by time, too.
+const BUDGETS_EVERY: Duration = Duration::from_secs(5);
 /// How long a last word may take to be heard.
 const LAST_WORD: Duration = Duration::from_secs(1);
 
@@ -66,6 +69,8 @@ pub(crate) struct LinkParts {
     pub(crate) hello: Hello,
     /// What it is and can do.
     pub(crate) inventory: watch::Receiver<Inventory>,
+    /// What may be spent is told and asked over the link.
+    pub(crate) budgets: Arc<Budgets>,
     /// Its figures travel with each heartbeat.
     pub(crate) spool: Arc<Spool>,
     /// Where the link shows how it stands.
@@ -86,6 +91,7 @@ pub(crate) async fn run(parts: LinkParts, timing: Timing, stop: CancellationToke
         session,
         channel: None,
         wire: Wire::None,
+        budgets_at: Instant::now(),
     };
     loop {
         link.perform_all().await;
@@ -104,6 +110,8 @@ struct Link {
     session: Session,
     channel: Option<GatewayChannel>,
     wire: Wire,
+    /// When budgets are looked at next.
+    budgets_at: Instant,
 }
 
 type Connecting = std::pin::Pin<Box<dyn Future<Output = Result<GatewayChannel, String>> + Send>>;
@@ -123,6 +131,7 @@ enum Wire {
 enum Woken {
     Deadline,
     Changed,
+    Budgets,
     Connected(Result<GatewayChannel, String>),
     Opened(Result<Streaming<GatewayMessage>, Status>),
     Heard(Result<Option<GatewayMessage>, Status>),
@@ -150,6 +159,8 @@ impl Link {
             () = stop.cancelled() => None,
             () = passed => Some(Woken::Deadline),
             Ok(()) = self.parts.inventory.changed() => Some(Woken::Changed),
+            () = self.parts.budgets.ran_low() => Some(Woken::Budgets),
+            () = sleep_until(self.budgets_at) => Some(Woken::Budgets),
             woken = wire => Some(woken),
         }
     }
@@ -161,6 +172,7 @@ impl Link {
             Woken::Changed => {
                 Event::Changed(Box::new(self.parts.inventory.borrow_and_update().clone()))
             }
+            Woken::Budgets => self.budgets(),
             Woken::Connected(Ok(channel)) => {
                 self.open(channel);
                 Event::Connected
@@ -175,6 +187,21 @@ impl Link {
             },
         };
         self.session.handle(event, now, draw);
+    }
+
+    /// What is to be said of budgets; nothing is while the gateway is away.
+    fn budgets(&mut self) -> Event {
+        self.budgets_at = Instant::now() + BUDGETS_EVERY;
+        self.parts.budgets.tell_spent();
+        let words = self.parts.budgets.words();
+        if self.is_attached() {
+            self.parts.budgets.told(&words.reports);
+        }
+        Event::Budgets(words)
+    }
+
+    fn is_attached(&self) -> bool {
+        matches!(self.parts.view.borrow().status, LinkStatus::Attached { .. })
     }
 
     /// Opens the control stream. Hello goes out with it, before the gateway answers anything.
@@ -226,7 +253,14 @@ impl Link {
                 Action::Disconnect => self.disconnect().await,
                 Action::Apply(hints) => self.show(|view| view.hints = Some(Arc::new(hints))),
                 Action::Forget => self.show(|view| view.hints = None),
-                Action::Report(status) => self.report(status),
+                Action::Take(budget, answer) => self.parts.budgets.take(&budget, answer),
+                Action::Report(status) => {
+                    // What is needed of budgets is asked for as soon as the gateway is there.
+                    if !self.is_attached() {
+                        self.budgets_at = Instant::now();
+                    }
+                    self.report(status);
+                }
             }
         }
     }

@@ -3,8 +3,12 @@
 //! Plain values, already checked: `decode` makes those that come in, `encode` takes those that go
 //! out. Nothing here holds content of requests.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use router_policy::Answer;
+
+use crate::budgets::Words;
 use crate::inventory::{Inventory, InventoryDelta, ModelTask};
 
 /// One message with its place in the stream, counted from 1.
@@ -34,6 +38,8 @@ pub(crate) enum ToGateway {
         /// Why not.
         reason: String,
     },
+    /// What it spent, and what it would spend.
+    Budget(Words),
     /// It leaves on purpose.
     Goodbye {
         /// Why.
@@ -85,6 +91,8 @@ pub(crate) enum FromGateway {
         /// When to come back.
         retry: Option<Window>,
     },
+    /// What may be spent of a budget.
+    Budget(Arc<str>, Answer),
     /// Something that this agent did not say it can handle; ignored.
     Unasked(&'static str),
 }

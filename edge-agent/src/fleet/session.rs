@@ -10,12 +10,16 @@
 mod attached;
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use self::attached::Attached;
 use super::message::{
     FromGateway, GatewayHeartbeat, Hello, Hints, Numbered, ToGateway, Welcome, Window,
 };
+use router_policy::Answer;
+
+use crate::budgets::Words;
 use crate::inventory::Inventory;
 
 /// The protocol versions that this agent speaks, both ends included.
@@ -62,6 +66,8 @@ pub(crate) enum Event {
     Lost(String),
     /// This laptop is no longer as it was told.
     Changed(Box<Inventory>),
+    /// This is to be told of budgets, and asked for.
+    Budgets(Words),
     /// The agent stops.
     Leave,
 }
@@ -77,6 +83,8 @@ pub(crate) enum Action {
     Disconnect,
     /// Believe these hints instead of any before.
     Apply(Hints),
+    /// Spend from this, or nothing.
+    Take(Arc<str>, Answer),
     /// Believe no hints any more.
     Forget,
     /// Tell the rest of the agent how the link stands.
@@ -181,6 +189,7 @@ impl Session {
             Event::Message(message) => self.heard(message, now, draw),
             Event::Lost(why) => self.lost(why, now, draw),
             Event::Changed(inventory) => self.changed(*inventory),
+            Event::Budgets(words) => self.answer(|attached| attached.tell_budgets(words)),
             Event::Leave => self.leave(),
         }
     }
@@ -259,6 +268,7 @@ impl Session {
                 self.draining(now + within.min(self.timing.asked_cap).mul_f64(draw))
             }
             FromGateway::Heartbeat(beat) => self.beaten(beat, now),
+            FromGateway::Budget(budget, answer) => self.act(Action::Take(budget, answer)),
             FromGateway::Unasked(_) => {}
         }
     }

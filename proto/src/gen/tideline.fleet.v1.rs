@@ -218,14 +218,28 @@ pub struct Diagnostic {
     #[prost(string, tag = "4")]
     pub message: ::prost::alloc::string::String,
 }
+/// What a device tells of its leases, and the budget that it asks a lease of.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct BudgetRequest {
+    /// Empty when it only tells.
     #[prost(string, tag = "1")]
     pub budget: ::prost::alloc::string::String,
-    #[prost(double, tag = "2")]
-    pub wanted_usd: f64,
-    #[prost(double, tag = "3")]
-    pub spent_usd: f64,
+    /// The newest lease of that budget that it has; 0 when none.
+    #[prost(uint64, tag = "2")]
+    pub newest_lease: u64,
+    #[prost(message, repeated, tag = "3")]
+    pub reports: ::prost::alloc::vec::Vec<LeaseReport>,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct LeaseReport {
+    #[prost(uint64, tag = "1")]
+    pub lease: u64,
+    /// All that was spent under it so far, in millionths of a US dollar.
+    #[prost(uint64, tag = "2")]
+    pub spent_usd_micros: u64,
+    /// Nothing more will be.
+    #[prost(bool, tag = "3")]
+    pub is_final: bool,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Goodbye {
@@ -381,16 +395,20 @@ pub struct Drain {
     #[prost(message, optional, tag = "2")]
     pub within: ::core::option::Option<::prost_types::Duration>,
 }
-#[derive(Clone, PartialEq, ::prost::Message)]
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct BudgetLease {
     #[prost(string, tag = "1")]
     pub budget: ::prost::alloc::string::String,
-    #[prost(double, tag = "2")]
-    pub amount_usd: f64,
-    #[prost(message, optional, tag = "3")]
-    pub expires_at: ::core::option::Option<::prost_types::Timestamp>,
-    #[prost(bool, tag = "4")]
+    /// Nothing is left of it this month, and there is no lease.
+    #[prost(bool, tag = "2")]
     pub spent: bool,
+    #[prost(uint64, tag = "3")]
+    pub lease: u64,
+    /// In millionths of a US dollar.
+    #[prost(uint64, tag = "4")]
+    pub amount_usd_micros: u64,
+    #[prost(message, optional, tag = "5")]
+    pub expires_at: ::core::option::Option<::prost_types::Timestamp>,
 }
 /// The last message of a stream that will not be served; final unless it says
 /// when to come back.

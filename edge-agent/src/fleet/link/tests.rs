@@ -10,10 +10,14 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::{LinkParts, LinkView, run};
+use crate::budgets::Budgets;
 use crate::fleet::{GatewayEndpoint, Hello, LinkStatus, Timing};
 use crate::inventory::Inventory;
 use crate::spool::{Limits, Spool};
+use crate::store::StateDir;
 use crate::tests::gateway::{FakeGateway, well};
+use placement::{Conditions, Decider};
+use router_policy::{Policy, SlowFacts};
 
 /// A link on its own task, and what it shows.
 struct Linked {
@@ -38,6 +42,11 @@ fn link(url: &str) -> Linked {
             boot_id: "b".into(),
         },
         inventory: inventory.subscribe(),
+        budgets: Budgets::open(
+            StateDir::open(&folder.path().join("state")).unwrap(),
+            Arc::new(Conditions::new(SlowFacts::default())),
+            Arc::new(Decider::new(Policy::closed())),
+        ),
         spool,
         view,
     };

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::super::message::{GatewayHeartbeat, Heartbeat, Numbered, Offer, ToGateway};
 use super::LinkStatus;
+use crate::budgets::Words;
 use crate::inventory::{Change, Inventory};
 
 /// Heartbeats that may be missed before a gateway counts as gone.
@@ -173,6 +174,24 @@ impl Attached {
 
     fn silent_at(&self) -> Instant {
         self.last_heard + self.interval * u32::from(MISSED)
+    }
+
+    /// One message a budget that is asked for; what is told goes with the first.
+    pub(super) fn tell_budgets(&mut self, words: Words) -> Vec<Numbered> {
+        let Words { mut reports, asks } = words;
+        let mut messages = Vec::new();
+        for ask in asks {
+            let words = Words {
+                reports: std::mem::take(&mut reports),
+                asks: vec![ask],
+            };
+            messages.push(self.number(ToGateway::Budget(words)));
+        }
+        if !reports.is_empty() {
+            let asks = Vec::new();
+            messages.push(self.number(ToGateway::Budget(Words { reports, asks })));
+        }
+        messages
     }
 
     fn number(&mut self, message: ToGateway) -> Numbered {

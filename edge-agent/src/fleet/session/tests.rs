@@ -85,6 +85,7 @@ impl World {
             | Action::Disconnect
             | Action::Apply(_)
             | Action::Forget
+            | Action::Take(..)
             | Action::Report(_) => None,
         };
         self.take().into_iter().filter_map(said).collect()
@@ -481,7 +482,7 @@ fn assert_invariants(done: &[Action]) {
                 assert_eq!(next == 1, matches!(numbered.message, ToGateway::Hello(_)));
                 next += 1;
             }
-            Action::Apply(_) | Action::Forget | Action::Report(_) => {}
+            Action::Apply(_) | Action::Forget | Action::Take(..) | Action::Report(_) => {}
         }
     }
 }
