@@ -129,7 +129,7 @@ async fn a_state_too_large_to_be_honest_is_refused_and_costs_nobody_else() {
     let mut agent = Attached::greet(&running, "laptop-1").await;
     agent.settled().await;
     agent.say(Says::State(state(&"x".repeat(65 << 10)))).await;
-    let heard = agent.hear_past_hints().await;
+    let heard = agent.hear().await;
     assert!(matches!(heard, Some(Hears::Refused(_))), "{heard:?}");
     assert_eq!(devices(&running).await, []);
 }

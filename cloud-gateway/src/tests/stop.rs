@@ -80,7 +80,7 @@ async fn a_stop_is_told_to_health_and_agents_and_is_over_when_they_have_left() {
     // Until it moves, the agent is still listened to.
     agent.settled().await;
     agent.say(Says::Goodbye(fleet::Goodbye::default())).await;
-    assert_eq!(agent.hear_past_hints().await, None);
+    assert_eq!(agent.hear().await, None);
     drop(agent);
 
     let ended = tokio::time::timeout(LONG, running.ended).await;
