@@ -1,4 +1,4 @@
-"""A policy plug-in in Python: keeps chats with customers' names at home, and prefers the private site.
+"""A policy plug-in in Python: keeps personal data at home, and prefers the private site.
 
     pip install grpcio grpcio-tools
     python plug-in.py PATH/TO/proto 127.0.0.1:7091
@@ -16,22 +16,16 @@ decision = grpc.protos("tideline/policy/v1/decision.proto")
 
 class Decider(services.PolicyServiceServicer):
     def Decide(self, question, context):
-        labels = question.facts.request.labels
-        regulated = any(label.startswith("pii.") for label in labels)
-        boundary = decision.BOUNDARY_DEVICE if regulated else question.boundary
+        personal = any(label.startswith("pii.") for label in question.facts.request.labels)
+        boundary = decision.BOUNDARY_DEVICE if personal else question.boundary
         may = [
-            place
-            for place, candidate in enumerate(question.candidates)
-            if candidate.site.boundary <= boundary and not candidate.unavailable
+            (one.site.boundary != decision.BOUNDARY_PRIVATE, one.prediction.latency_seconds, place)
+            for place, one in enumerate(question.candidates)
+            if one.site.boundary <= boundary and not one.unavailable
         ]
         # The private site first, then whatever takes least time.
-        wanted = lambda place: (
-            question.candidates[place].site.boundary != decision.BOUNDARY_PRIVATE,
-            question.candidates[place].prediction.latency_seconds,
-        )
-        return wire.DecideResponse(
-            boundary=boundary, admitted=sorted(may, key=wanted), reason="the plug-in says so"
-        )
+        admitted = [place for *_, place in sorted(may)]
+        return wire.DecideResponse(boundary=boundary, admitted=admitted, reason="the plug-in says so")
 
 
 server = grpc.server(futures.ThreadPoolExecutor(max_workers=4))

@@ -173,6 +173,19 @@ impl Gateway {
         Ok(answer.map_err(|status| self.failure(&status))?.into_inner())
     }
 
+    /// The documents of the policy of that hash; nothing when the gateway has another.
+    pub(crate) async fn policy(&mut self, hash: String) -> Result<Option<String>, Failure> {
+        let question = wire::GetPolicyRequest { hash };
+        match self.client.get_policy(question).await {
+            Ok(answer) => Ok(Some(answer.into_inner().documents)),
+            // An older gateway keeps none.
+            Err(status) if matches!(status.code(), Code::NotFound | Code::Unimplemented) => {
+                Ok(None)
+            }
+            Err(status) => Err(self.failure(&status)),
+        }
+    }
+
     pub(crate) async fn served(&mut self) -> Result<Vec<wire::ServedCount>, Failure> {
         let answer = self.client.get_served(wire::GetServedRequest {}).await;
         Ok(answer

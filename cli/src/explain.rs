@@ -1,5 +1,7 @@
 //! `tideline explain`: one decision, told to a person.
 
+use std::path::PathBuf;
+
 use clap::Args;
 use serde_json::Value;
 
@@ -7,6 +9,7 @@ use crate::client::{Failure, Gateway};
 use crate::decode;
 use crate::devices::text;
 use crate::outcomes::chosen;
+use crate::policy::{Others, others};
 use crate::print::{Format, structured, table};
 
 /// What to explain.
@@ -14,6 +17,10 @@ use crate::print::{Format, structured, table};
 pub(crate) struct Options {
     /// The id in an answer's `x-tideline-decision-id`.
     decision_id: String,
+    /// The policy that decided, where the gateway has another: what would have had to be different
+    /// is told under it.
+    #[arg(long, value_name = "FILE", num_args = 1..)]
+    policy: Vec<PathBuf>,
 }
 
 pub(crate) async fn run(
@@ -21,11 +28,28 @@ pub(crate) async fn run(
     gateway: &mut Gateway,
     format: Format,
 ) -> Result<(), Failure> {
-    let outcome = decode::outcome(&gateway.decision(options.decision_id).await?);
+    let record = gateway.decision(options.decision_id).await?;
+    let others = others(&record, &options.policy, gateway).await?;
+    let mut outcome = decode::outcome(&record);
+    if let Others::Told(others) = &others {
+        outcome["counterfactuals"] = others.clone().into();
+    }
     if !structured(&outcome, format)? {
         tell(&outcome);
+        differently(&others);
     }
     Ok(())
+}
+
+fn differently(others: &Others) {
+    println!();
+    match others {
+        Others::Told(others) if others.is_empty() => {
+            println!("no small change would have had it run elsewhere");
+        }
+        Others::Told(others) => others.iter().for_each(|other| println!("{other}")),
+        Others::Unknown(why) => println!("what would have had to be different is not known: {why}"),
+    }
 }
 
 fn tell(outcome: &Value) {

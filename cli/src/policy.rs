@@ -3,6 +3,7 @@
 mod compare;
 mod decode;
 mod files;
+mod others;
 mod prove;
 mod replay;
 mod service;
@@ -16,6 +17,7 @@ use clap::{Args, Subcommand};
 use router_policy::{Policy, Source};
 
 use self::files::Files;
+pub(crate) use self::others::{Others, others};
 use crate::client::{Failure, Gateway};
 use crate::print::Format;
 

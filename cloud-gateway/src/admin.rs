@@ -3,4 +3,4 @@
 mod encode;
 mod service;
 
-pub(crate) use self::service::Admin;
+pub(crate) use self::service::{Admin, Documents};

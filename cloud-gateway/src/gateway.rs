@@ -23,7 +23,7 @@ use tokio_util::task::TaskTracker;
 use tower::ServiceBuilder;
 
 use crate::access::Secret;
-use crate::admin::Admin;
+use crate::admin::{Admin, Documents};
 use crate::api::{self, Services};
 use crate::backends::{self, Backends, Site};
 use crate::budgets::Budgets;
@@ -60,6 +60,7 @@ pub struct Gateway {
     store: Store,
     fleet_token: (Secret, PathBuf),
     admin_token: (Secret, PathBuf),
+    documents: Documents,
 }
 
 /// A gateway that can be reached.
@@ -108,7 +109,11 @@ impl Gateway {
         let loading = config.clone();
         let embedded = tokio::task::spawn_blocking(move || backends::load(&loading)).await??;
         let backends = Arc::new(Backends::new(site(&config), embedded));
-        let policy = policy(config.policy.as_deref())?;
+        let (policy, documents) = policy(config.policy.as_deref())?;
+        let documents = Documents {
+            hash: policy.hash().to_string(),
+            text: documents.into(),
+        };
         let budgets = Budgets::open(policy.budgets(), store.clone())
             .await
             .context("could not read the leases of budgets")?;
@@ -119,6 +124,7 @@ impl Gateway {
             front,
             store,
             budgets,
+            documents,
             fleet_token,
             admin_token,
         })
@@ -236,6 +242,7 @@ impl Gateway {
                 store: self.store,
                 registry,
                 backends: self.backends,
+                documents: self.documents,
             },
             front: self.front,
             limits,
@@ -304,16 +311,17 @@ impl OutcomeSink for FrontOutcomes {
     }
 }
 
-fn policy(path: Option<&Path>) -> anyhow::Result<Policy> {
+/// The policy, and its text.
+fn policy(path: Option<&Path>) -> anyhow::Result<(Policy, String)> {
     let Some(path) = path else {
         tracing::info!(
             "no policy is configured: thin clients are served nothing; agents bring their own decision"
         );
-        return Ok(Policy::closed());
+        return Ok((Policy::closed(), String::new()));
     };
     let text = std::fs::read_to_string(path)
         .with_context(|| format!("could not read the policy {}", path.display()))?;
-    Ok(Policy::compile(&path.display().to_string(), &text)?)
+    Ok((Policy::compile(&path.display().to_string(), &text)?, text))
 }
 
 async fn bind(address: SocketAddr, setting: &str) -> anyhow::Result<TcpListener> {

@@ -292,7 +292,51 @@ pub(crate) fn field_at(path: &str) -> Option<&'static Field> {
 mod tests {
     //! The page that documents the facts is the schema.
 
-    use super::FIELDS;
+    use super::{FIELDS, Read};
+
+    #[test]
+    fn the_messages_have_the_facts_as_they_are() {
+        let proto = include_str!("../../proto/tideline/policy/v1/decision.proto");
+        let mut left = 0;
+        for group in ["Request", "Device", "Network", "User", "Fleet"] {
+            let start = format!("message {group}Facts {{");
+            let message = proto
+                .split(&start)
+                .nth(1)
+                .and_then(|rest| rest.split('}').next());
+            left += message.map_or(0, |fields| fields.matches(" = ").count());
+        }
+        for field in FIELDS {
+            let (group, name) = field.path.split_once('.').unwrap();
+            let mut snake = String::new();
+            for letter in name.chars() {
+                if letter.is_uppercase() {
+                    snake.push('_');
+                }
+                snake.push(letter.to_ascii_lowercase());
+            }
+            // `class` is a word of some languages.
+            if snake == "class" {
+                snake = format!("{group}_{snake}");
+            }
+            let types: &[&str] = match field.read {
+                Read::Bool(_) => &["bool"],
+                Read::Int(_) => &["uint32", "uint64"],
+                Read::Double(_) => &["double"],
+                Read::Text(_) => &["string", "Task"],
+                Read::Texts(_) => &["repeated string"],
+            };
+            let is_there = |kind: &&str| proto.contains(&format!("\n  {kind} {snake} = "));
+            assert!(
+                types.iter().any(is_there),
+                "decision.proto lacks {}",
+                field.path
+            );
+            left -= 1;
+        }
+        // What failed is no fact of conditions: onError applies.
+        assert_eq!(left, 1, "decision.proto has a fact that is none");
+    }
 
     #[test]
     fn the_page_lists_the_facts_as_they_are() {

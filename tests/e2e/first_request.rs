@@ -54,6 +54,9 @@ async fn requests_run_where_the_policy_says_and_every_decision_can_be_explained(
     );
     assert_eq!(explained["decision"]["table"].as_array().unwrap().len(), 2);
     assert_eq!(explained["ending"], "completed");
+    let otherwise = explained["counterfactuals"][0].as_str().unwrap();
+    assert!(otherwise.starts_with("device minilm"), "{otherwise}");
+    assert!(otherwise.contains(" would serve if "), "{otherwise}");
 
     let devices = gateway.ask(&["devices", "list"]).await;
     let variant = &devices[0]["state"]["models"];

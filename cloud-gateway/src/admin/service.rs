@@ -22,6 +22,14 @@ pub(crate) struct Admin {
     pub(crate) store: Store,
     pub(crate) registry: Registry,
     pub(crate) backends: Arc<Backends>,
+    pub(crate) documents: Documents,
+}
+
+/// The text of the policy in force.
+#[derive(Clone, Debug)]
+pub(crate) struct Documents {
+    pub(crate) hash: String,
+    pub(crate) text: Arc<str>,
 }
 
 #[tonic::async_trait]
@@ -114,6 +122,17 @@ impl AdminService for Admin {
         let row = self.store.decision(&id).await.map_err(failed)?;
         let row = row.ok_or_else(|| Status::not_found("no outcome of that decision has arrived here; agents deliver theirs within seconds"))?;
         Ok(Response::new(encode::outcome(row)))
+    }
+
+    async fn get_policy(
+        &self,
+        request: Request<wire::GetPolicyRequest>,
+    ) -> Result<Response<wire::GetPolicyResponse>, Status> {
+        if request.into_inner().hash != self.documents.hash {
+            return Err(Status::not_found("this gateway has another policy"));
+        }
+        let documents = self.documents.text.to_string();
+        Ok(Response::new(wire::GetPolicyResponse { documents }))
     }
 
     async fn get_served(

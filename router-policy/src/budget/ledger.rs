@@ -18,11 +18,16 @@ const SHARE: u64 = 20;
 /// The part of the limit below which a lease is not worth asking for, unless nothing more is left.
 const LEAST: u64 = 500;
 
-/// All budgets of a gateway.
+/// All budgets of a gateway. Asking costs the same however many leases there were.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Ledger {
     limits: BTreeMap<Arc<str>, Micros>,
-    held: BTreeMap<LeaseId, Held>,
+    /// The leases that may still be spent from.
+    open: BTreeMap<LeaseId, Held>,
+    /// The newest open lease of each device, of each budget.
+    newest: BTreeMap<Arc<str>, BTreeMap<Arc<str>, LeaseId>>,
+    /// What open and closed leases count for.
+    counted: BTreeMap<Month, BTreeMap<Arc<str>, Micros>>,
     last: u64,
 }
 
@@ -77,26 +82,39 @@ impl Ledger {
         limits: impl IntoIterator<Item = (Arc<str>, Micros)>,
         held: impl IntoIterator<Item = Held>,
     ) -> Self {
-        let held: BTreeMap<LeaseId, Held> =
-            held.into_iter().map(|held| (held.lease.id, held)).collect();
-        Self {
+        let mut ledger = Self {
             limits: limits.into_iter().collect(),
-            last: held.keys().last().map_or(0, |id| id.0),
-            held,
+            ..Self::default()
+        };
+        for held in held {
+            ledger.last = ledger.last.max(held.lease.id.0);
+            ledger.count(&held, Micros::ZERO);
+            if held.is_open {
+                ledger.keep(held);
+            }
         }
+        ledger
     }
 
     /// Notes what a device says it spent. Gives what changed, to be stored.
     pub fn report(&mut self, device: &str, report: Report) -> Option<Held> {
-        let held = self.held.get_mut(&report.lease)?;
+        let held = self.open.get_mut(&report.lease)?;
         if *held.device != *device {
             return None;
         }
-        let before = held.clone();
+        let before = held.counts();
         // A report that comes late says less than a later one did.
+        if report.spent <= held.spent && !report.is_final {
+            return None;
+        }
         held.spent = held.spent.max(report.spent);
-        held.is_open &= !report.is_final;
-        (*held != before).then(|| held.clone())
+        held.is_open = !report.is_final;
+        let held = held.clone();
+        self.count(&held, before);
+        if !held.is_open {
+            self.close(&held);
+        }
+        Some(held)
     }
 
     /// Answers a device. Gives what changed, to be stored before the answer leaves.
@@ -104,11 +122,8 @@ impl Ledger {
         let Some(limit) = self.limits.get(&ask.budget).copied() else {
             return (Answer::Spent, None);
         };
-        let open = self.held.values().rev().find(|held| {
-            *held.device == *device && held.lease.budget == ask.budget && held.is_open
-        });
         // An answer that was lost is given again, not another one.
-        if let Some(held) = open
+        if let Some(held) = self.newest_of(device, &ask.budget)
             && Some(held.lease.id) != ask.newest
             && held.month == now.month
             && held.lease.expires_at_ms > now.unix_ms
@@ -135,20 +150,63 @@ impl Ledger {
             spent: Micros::ZERO,
             is_open: true,
         };
-        self.held.insert(lease.id, held.clone());
+        self.count(&held, Micros::ZERO);
+        self.keep(held.clone());
         (Answer::Lease(lease), Some(held))
     }
 
     /// What counts as spent of a budget in a month.
     #[must_use]
     pub fn counted(&self, budget: &str, month: Month) -> Micros {
-        let of_it = self.held.values();
-        let of_it = of_it.filter(|held| *held.lease.budget == *budget && held.month == month);
-        of_it.fold(Micros::ZERO, |sum, held| sum.plus(held.counts()))
+        let of_month = self.counted.get(&month);
+        of_month
+            .and_then(|budgets| budgets.get(budget).copied())
+            .unwrap_or_default()
     }
 
     /// Forgets the leases of months before this one: their budgets are over.
     pub fn forget_before(&mut self, month: Month) {
-        self.held.retain(|_, held| held.month >= month);
+        if self
+            .counted
+            .keys()
+            .next()
+            .is_none_or(|first| *first >= month)
+        {
+            return;
+        }
+        self.counted.retain(|of, _| *of >= month);
+        self.open.retain(|_, held| held.month >= month);
+        for newest in self.newest.values_mut() {
+            newest.retain(|_, id| self.open.contains_key(id));
+        }
+        self.newest.retain(|_, newest| !newest.is_empty());
+    }
+
+    fn newest_of(&self, device: &str, budget: &str) -> Option<&Held> {
+        self.open.get(self.newest.get(device)?.get(budget)?)
+    }
+
+    fn keep(&mut self, held: Held) {
+        let of_device = self.newest.entry(held.device.clone()).or_default();
+        let newest = of_device
+            .entry(held.lease.budget.clone())
+            .or_insert(held.lease.id);
+        *newest = held.lease.id.max(*newest);
+        self.open.insert(held.lease.id, held);
+    }
+
+    /// Nothing more is spent from it.
+    fn close(&mut self, held: &Held) {
+        self.open.remove(&held.lease.id);
+        if let Some(newest) = self.newest.get_mut(&held.device) {
+            newest.retain(|_, id| *id != held.lease.id);
+        }
+    }
+
+    /// Counts a lease, which counted for `before`.
+    fn count(&mut self, held: &Held, before: Micros) {
+        let of_month = self.counted.entry(held.month).or_default();
+        let sum = of_month.entry(held.lease.budget.clone()).or_default();
+        *sum = sum.minus(before).plus(held.counts());
     }
 }

@@ -130,7 +130,7 @@ impl Wallet {
             let newest = self.purses.get(budget).and_then(|purses| purses.last());
             let is_low = newest.is_none_or(|purse| {
                 let half_time = purse.lease.expires_at_ms.saturating_sub(now_ms) < 1_800_000;
-                purse.left(now_ms).0 < purse.lease.amount.0 / 10 * 3 || half_time
+                purse.left(now_ms).0 <= purse.lease.amount.0 / 10 * 3 || half_time
             });
             is_low.then(|| Ask {
                 budget: budget.clone(),
