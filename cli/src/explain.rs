@@ -31,8 +31,12 @@ pub(crate) async fn run(
     let record = gateway.decision(options.decision_id).await?;
     let others = others(&record, &options.policy, gateway).await?;
     let mut outcome = decode::outcome(&record);
-    if let Others::Told(others) = &others {
-        outcome["counterfactuals"] = others.clone().into();
+    outcome["counterfactuals"] = match &others {
+        Others::Told(others) => others.clone().into(),
+        Others::Unknown(_) => Value::Null,
+    };
+    if let Others::Unknown(why) = &others {
+        eprintln!("note: what would have had to be different is not known: {why}");
     }
     if !structured(&outcome, format)? {
         tell(&outcome);
@@ -48,7 +52,7 @@ fn differently(others: &Others) {
             println!("no small change would have had it run elsewhere");
         }
         Others::Told(others) => others.iter().for_each(|other| println!("{other}")),
-        Others::Unknown(why) => println!("what would have had to be different is not known: {why}"),
+        Others::Unknown(_) => {}
     }
 }
 

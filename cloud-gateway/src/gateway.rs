@@ -111,7 +111,7 @@ impl Gateway {
         let backends = Arc::new(Backends::new(site(&config), embedded));
         let (policy, documents) = policy(config.policy.as_deref())?;
         let documents = Documents {
-            hash: policy.hash().to_string(),
+            hash: policy.hash().to_hex(),
             text: documents.into(),
         };
         let budgets = Budgets::open(policy.budgets(), store.clone())

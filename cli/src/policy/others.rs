@@ -35,7 +35,7 @@ pub(crate) async fn others(
     } else {
         Some(super::load(&Files::read(files)?, None)?)
     };
-    let policy = policy.filter(|policy| policy.hash().to_string() == decision.policy_hash);
+    let policy = policy.filter(|policy| policy.hash().to_hex() == decision.policy_hash);
     let (Some(policy), Some((record, chosen))) = (policy, decode::recorded(outcome).decided) else {
         return Ok(Others::Unknown(
             "the policy that decided is needed: --policy FILE",
