@@ -9,7 +9,7 @@ use crate::client::{Failure, Gateway};
 use crate::decode;
 use crate::devices::text;
 use crate::outcomes::chosen;
-use crate::policy::{Others, others};
+use crate::policy::{Others, others, recorded};
 use crate::print::{Format, structured, table};
 
 /// What to explain.
@@ -29,7 +29,7 @@ pub(crate) async fn run(
     format: Format,
 ) -> Result<(), Failure> {
     let record = gateway.decision(options.decision_id).await?;
-    let others = others(&record, &options.policy, gateway).await?;
+    let others = others(recorded(&record), &options.policy, gateway).await?;
     let mut outcome = decode::outcome(&record);
     outcome["counterfactuals"] = match &others {
         Others::Told(others) => others.clone().into(),

@@ -16,6 +16,7 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 use router_policy::{Policy, Source};
 
+pub(crate) use self::decode::recorded;
 use self::files::Files;
 pub(crate) use self::others::{Others, others};
 use crate::client::{Failure, Gateway};

@@ -6,6 +6,7 @@ use crate::candidate::PlacementKind;
 use crate::diagnostics::Diagnostics;
 use crate::link::Loaded;
 use crate::policy::{Parts, Policy, Rule, Source};
+use crate::program::Bool;
 use crate::prove::{Answer, Claim, Normal, satisfiable};
 
 /// Most pairs of rules that are held against each other.
@@ -17,7 +18,7 @@ const MAX_PAIRS: usize = 20_000;
 pub fn review(sources: &[Source<'_>], entry: Option<&str>) -> (Option<Policy>, Diagnostics) {
     let mut loaded = Loaded::read(sources);
     let linked = loaded.entry(entry).and_then(|entry| loaded.link(&entry));
-    let Some(parts) = linked.filter(|_| loaded.is_clean()) else {
+    let Some(parts) = linked else {
         return (None, loaded.finish());
     };
     look_over(&parts, &mut loaded);
@@ -33,7 +34,11 @@ fn look_over(parts: &Parts, loaded: &mut Loaded<'_>) {
         .iter()
         .map(|rule| Normal::of(&rule.when))
         .collect();
-    let rules: Vec<(&Rule, &Normal)> = parts.rules.iter().zip(&normal).collect();
+    // A condition that could not be compiled never holds, which is not worth a word of its own.
+    let clean = loaded.is_clean();
+    let is_read = |rule: &Rule| clean || !matches!(rule.when, Bool::Const(false));
+    let rules = parts.rules.iter().zip(&normal);
+    let rules: Vec<(&Rule, &Normal)> = rules.filter(|(rule, _)| is_read(rule)).collect();
     let mut live = Vec::new();
     for (rule, when) in &rules {
         // A rule of a budget holds once that is spent, and is written only once for both.
@@ -43,8 +48,11 @@ fn look_over(parts: &Parts, loaded: &mut Loaded<'_>) {
             live.push((*rule, *when));
         }
     }
-    for (rule, _) in &live {
-        alone(rule, parts.default_boundary, loaded);
+    // A default that could not be read says nothing.
+    if clean {
+        for (rule, _) in &live {
+            alone(rule, parts.default_boundary, loaded);
+        }
     }
     let mut pairs = 0;
     for (at, (rule, when)) in live.iter().enumerate() {

@@ -16,16 +16,18 @@ use crate::print::plain;
 
 /// A request that was recorded.
 #[derive(Debug, Default)]
-pub(super) struct Recorded {
+pub(crate) struct Recorded {
     /// Its decision's id.
     pub(super) id: String,
+    /// Of the policy that decided, in hexadecimal.
+    pub(super) policy_hash: String,
     pub(super) started_at: Option<SystemTime>,
     /// What it takes to decide it again, if that was recorded, and which candidate was chosen.
     pub(super) decided: Option<(Record, Option<usize>)>,
 }
 
 /// What the gateway keeps of a request.
-pub(super) fn recorded(outcome: &admin::OutcomeRecord) -> Recorded {
+pub(crate) fn recorded(outcome: &admin::OutcomeRecord) -> Recorded {
     let Some(told) = &outcome.outcome else {
         return Recorded::default();
     };
@@ -35,6 +37,7 @@ pub(super) fn recorded(outcome: &admin::OutcomeRecord) -> Recorded {
     let chosen = decision.chosen.and_then(|at| usize::try_from(at).ok());
     Recorded {
         id: plain(&decision.id),
+        policy_hash: decision.policy_hash.clone(),
         started_at: told.started_at.and_then(|at| SystemTime::try_from(at).ok()),
         decided: record(decision).map(|record| (record, chosen)),
     }

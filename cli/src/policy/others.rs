@@ -3,9 +3,8 @@
 use std::path::PathBuf;
 
 use router_policy::Policy;
-use tideline_proto::tideline::admin::v1 as admin;
 
-use super::decode;
+use super::decode::Recorded;
 use super::files::Files;
 use crate::client::{Failure, Gateway};
 
@@ -21,22 +20,18 @@ pub(crate) enum Others {
 /// Decides the request again, under the policy that decided it: the one in `files`, or else the
 /// gateway's own.
 pub(crate) async fn others(
-    outcome: &admin::OutcomeRecord,
+    request: Recorded,
     files: &[PathBuf],
     gateway: &mut Gateway,
 ) -> Result<Others, Failure> {
-    let told = outcome.outcome.as_ref();
-    let Some(decision) = told.and_then(|told| told.decision.as_ref()) else {
-        return Ok(Others::Unknown("the decision was not recorded"));
-    };
     let policy = if files.is_empty() {
-        let documents = gateway.policy(decision.policy_hash.clone()).await?;
+        let documents = gateway.policy(request.policy_hash.clone()).await?;
         documents.and_then(|text| Policy::compile("the gateway's policy", &text).ok())
     } else {
         Some(super::load(&Files::read(files)?, None)?)
     };
-    let policy = policy.filter(|policy| policy.hash().to_hex() == decision.policy_hash);
-    let (Some(policy), Some((record, chosen))) = (policy, decode::recorded(outcome).decided) else {
+    let policy = policy.filter(|policy| policy.hash().to_hex() == request.policy_hash);
+    let (Some(policy), Some((record, chosen))) = (policy, request.decided) else {
         return Ok(Others::Unknown(
             "the policy that decided is needed: --policy FILE",
         ));

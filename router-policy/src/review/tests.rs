@@ -71,3 +71,17 @@ fn a_thousand_rules_are_looked_over_in_seconds() {
     let rules: Vec<String> = (0..1000).map(|i| format!("    - {{ name: r{i}, when: 'request.app == \"app-{i}\" && request.tokens > {i}', boundary: private }}\n")).collect();
     check(&rules.concat(), &[]);
 }
+
+#[test]
+fn everything_is_told_in_one_run_whatever_else_is_wrong() {
+    check(
+        "    - { name: broad, when: 'request.labels.exists(l, l.startsWith(\"pii.\"))', boundary: device }\n    - { name: narrow, when: '\"pii.email\" in request.labels', boundary: device }\n    - { name: never, when: 'request.tokens > 5 && request.tokens < 3', boundary: device }\n    - { name: typed, when: 'request.tokens > \"100\"', boundary: device }\n    - { name: named, boundry: device }\n    - { name: old, when: 'request.tokenCount > 3', avoid: [cloud] }\n",
+        &[
+            "8: the rule `narrow` changes nothing",
+            "9: the rule `never` can never match",
+            "10: int cannot be compared with string like this",
+            "11: unknown field in a rule `boundry`",
+            "12: `request.tokenCount` is the deprecated name of a fact",
+        ],
+    );
+}
