@@ -261,8 +261,8 @@ mod tests {
             agent_version: "1".into(),
             boot_id: "b".into(),
         };
-        // Hints are bit 2, drains bit 3, leases bit 4; offers and splits are not claimed.
-        assert!(encoded(ToGateway::Hello(who)).contains("capabilities: 28,"));
+        // Hints are bit 2, drains bit 3, leases bit 6; offers, splits and generation are not claimed.
+        assert!(encoded(ToGateway::Hello(who)).contains("capabilities: 76,"));
     }
 
     #[test]
