@@ -27,6 +27,7 @@ pub(crate) struct BackendHint {
     pub(crate) usd_per_million_tokens: Option<f64>,
     pub(crate) fixed_seconds: f64,
     pub(crate) per_token_seconds: f64,
+    pub(crate) per_answer_token_seconds: f64,
     pub(crate) p_error: f64,
 }
 
@@ -44,6 +45,7 @@ impl Hints {
                     usd_per_million_tokens: backend.usd_per_million_tokens(),
                     fixed_seconds: backend.speed().fixed_seconds,
                     per_token_seconds: backend.speed().per_token_seconds,
+                    per_answer_token_seconds: backend.speed().per_answer_token_seconds,
                     p_error: backend.p_error().get(),
                 });
             }

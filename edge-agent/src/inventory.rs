@@ -92,6 +92,10 @@ pub enum ModelTask {
     Embedding,
     /// Tensors for tensors.
     Infer,
+    /// The next message of a conversation.
+    Chat,
+    /// What follows a text.
+    Completion,
 }
 
 /// One build of a model.

@@ -15,6 +15,7 @@ mod context;
 mod door;
 mod error;
 mod front;
+mod generation;
 mod headers;
 mod json;
 mod layer;
@@ -33,6 +34,11 @@ mod testing;
 pub use request::{
     EmbeddingInput, EmbeddingTask, InferTask, InferenceRequest, ModelName, ModelSelector,
     RequestId, Task, TaskKind,
+};
+
+pub use generation::{
+    ChatTask, CompletionTask, Delta, FinishReason, Generated, GeneratedToken, Message, Prompt,
+    ResponseFormat, Role, Sampling, Tool, ToolCall, ToolCallDelta, ToolChoice,
 };
 
 pub use boundary::{Boundary, Mode, UnknownName};

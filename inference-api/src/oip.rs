@@ -114,8 +114,8 @@ fn about(input: &str, problem: &str) -> InferenceError {
 fn tensors_of(output: &Output) -> Result<&[Tensor], InferenceError> {
     match output {
         Output::Tensors(tensors) => Ok(tensors),
-        Output::Embeddings(_) => {
-            Err(InferenceError::internal().with_log("tensors were answered with embeddings"))
+        Output::Embeddings(_) | Output::Generated(_) => {
+            Err(InferenceError::internal().with_log("tensors were answered with something else"))
         }
     }
 }

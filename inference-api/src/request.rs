@@ -9,6 +9,7 @@ use std::sync::Arc;
 use ulid::Ulid;
 
 use crate::context::Context;
+use crate::generation::{ChatTask, CompletionTask};
 use crate::tensor::Tensor;
 
 /// One request, whichever protocol it came by.
@@ -140,6 +141,10 @@ pub enum Task {
     Embedding(EmbeddingTask),
     /// Tensors for tensors.
     Infer(InferTask),
+    /// The next message of a conversation. Shared, so that a failover copies nothing.
+    Chat(Arc<ChatTask>),
+    /// What follows a text.
+    Completion(Arc<CompletionTask>),
 }
 
 impl Task {
@@ -149,6 +154,8 @@ impl Task {
         match self {
             Self::Embedding(_) => TaskKind::Embedding,
             Self::Infer(_) => TaskKind::Infer,
+            Self::Chat(_) => TaskKind::Chat,
+            Self::Completion(_) => TaskKind::Completion,
         }
     }
 }
@@ -160,15 +167,24 @@ pub enum TaskKind {
     Embedding,
     /// Tensors for tensors.
     Infer,
+    /// The next message of a conversation.
+    Chat,
+    /// What follows a text.
+    Completion,
 }
 
 impl TaskKind {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Embedding, Self::Infer, Self::Chat, Self::Completion];
+
     /// The name used in headers, policies and metrics.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
             Self::Embedding => "embedding",
             Self::Infer => "infer",
+            Self::Chat => "chat",
+            Self::Completion => "completion",
         }
     }
 }

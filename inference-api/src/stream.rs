@@ -16,6 +16,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, Sleep};
 
 use crate::error::InferenceError;
+use crate::generation::Generated;
 use crate::stream::outcome::Guards;
 
 mod event;
@@ -113,13 +114,21 @@ impl InferenceStream {
     /// result, which is a fault of what served it.
     pub async fn finish(mut self) -> Result<Answer, InferenceError> {
         let mut output = None;
+        let mut answers: Vec<Generated> = Vec::new();
         while let Some(event) = self.next().await {
             match event? {
                 Event::Embeddings(vectors) => output = Some(Output::Embeddings(vectors)),
                 Event::Outputs(tensors) => output = Some(Output::Tensors(tensors)),
+                Event::Delta(delta) => answer(&mut answers, delta.choice).push(delta),
+                Event::ToolCall(delta) => answer(&mut answers, delta.choice).push_call(delta),
+                Event::Finished(choice, reason) => {
+                    answer(&mut answers, choice).finish = Some(reason);
+                }
                 Event::Usage(_) => {}
             }
         }
+        let has_ended = !answers.is_empty() && answers.iter().all(|one| one.finish.is_some());
+        let output = output.or_else(|| has_ended.then_some(Output::Generated(answers)));
         let output = output.ok_or_else(|| {
             InferenceError::internal().with_log("an answer ended without a result")
         })?;
@@ -133,7 +142,12 @@ impl InferenceStream {
     fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Event, InferenceError>>> {
         match &mut self.events {
             Events::Ready(output, usage) => {
-                let output = output.take().map(Event::from);
+                let output = match output.take() {
+                    Some(Output::Embeddings(vectors)) => Some(Event::Embeddings(vectors)),
+                    Some(Output::Tensors(tensors)) => Some(Event::Outputs(tensors)),
+                    // Generated text flows.
+                    Some(Output::Generated(_)) | None => None,
+                };
                 Poll::Ready(output.or_else(|| usage.take().map(Event::Usage)).map(Ok))
             }
             Events::Flowing(events) => {
@@ -169,10 +183,25 @@ impl Stream for InferenceStream {
             }
             Poll::Ready(Some(Err(error))) => self.end(Ending::Failed(error.kind())),
             Poll::Ready(Some(Ok(Event::Usage(usage)))) => self.usage = *usage,
-            Poll::Ready(Some(Ok(Event::Embeddings(_) | Event::Outputs(_)))) => {}
+            Poll::Ready(Some(Ok(
+                Event::Embeddings(_)
+                | Event::Outputs(_)
+                | Event::Delta(_)
+                | Event::ToolCall(_)
+                | Event::Finished(..),
+            ))) => {}
         }
         polled
     }
+}
+
+/// The answer of that number; those before it are made, too.
+fn answer(answers: &mut Vec<Generated>, choice: u8) -> &mut Generated {
+    let index = usize::from(choice);
+    if answers.len() <= index {
+        answers.resize_with(index + 1, Generated::default);
+    }
+    &mut answers[index]
 }
 
 impl FusedStream for InferenceStream {

@@ -54,6 +54,9 @@ pub(crate) async fn answer(request: InferenceRequest) -> Result<InferenceStream,
             let inputs = task.inputs.into_iter();
             Output::Tensors(inputs.filter(|tensor| wanted(tensor.name())).collect())
         }
+        Task::Chat(_) | Task::Completion(_) => {
+            return Err(InferenceError::internal().with_log("nothing is generated here yet"));
+        }
     };
     let usage = Usage {
         prompt_tokens: 7,

@@ -50,6 +50,17 @@ pub enum RunError {
     /// A tensor is not one.
     #[error(transparent)]
     Tensor(#[from] TensorError),
+    /// Prompt and answer are longer than the model's context.
+    #[error("the model's context is {context} tokens, the prompt has {prompt}")]
+    ContextLength {
+        /// Tokens of the context.
+        context: usize,
+        /// Tokens of the prompt.
+        prompt: usize,
+    },
+    /// A conversation could not be made a prompt.
+    #[error(transparent)]
+    Template(#[from] crate::generate::TemplateError),
     /// The model does another task.
     #[error("the model does not do this task")]
     WrongTask,

@@ -14,6 +14,9 @@ pub struct Speed {
     pub fixed_seconds: f64,
     /// Seconds for each token more; 0 for tensors.
     pub per_token_seconds: f64,
+    /// Seconds for each token of an answer; 0 for what is not generated.
+    #[serde(default)]
+    pub per_answer_token_seconds: f64,
 }
 
 impl Speed {
@@ -30,6 +33,7 @@ impl Speed {
         Self {
             fixed_seconds: (a - per_token_seconds * short as f64).max(0.0),
             per_token_seconds,
+            per_answer_token_seconds: 0.0,
         }
     }
 }

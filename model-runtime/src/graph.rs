@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use std::path::{Component, Path, PathBuf};
 
 use self::wire::{Field, Message};
+use crate::package::Precision;
 
 /// Why a model is not given to ONNX Runtime.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -33,12 +34,14 @@ pub enum GraphError {
 }
 
 /// What was learned on the way.
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Summary {
     /// Files that hold data of the model, relative to it.
     pub(crate) external: Vec<PathBuf>,
     /// Rows of the table that token ids are looked up in, where there is one.
     pub(crate) vocabulary: Option<u64>,
+    /// The precision of the weights, as the operators that multiply by them say.
+    pub(crate) precision: Precision,
 }
 
 /// Deepest nesting of subgraphs.
@@ -61,7 +64,11 @@ pub(crate) fn check(bytes: &[u8], folder: &Path) -> Result<Summary, GraphError> 
     }
     let mut checker = Checker {
         folder,
-        summary: Summary::default(),
+        summary: Summary {
+            external: Vec::new(),
+            vocabulary: None,
+            precision: Precision::Fp32,
+        },
         rows: BTreeMap::new(),
         lookups: Vec::new(),
     };
@@ -145,6 +152,15 @@ impl<'m> Checker<'m> {
                 Field::Bytes(..) | Field::Number(..) => {}
             }
         }
+        let precision = match operator {
+            "MatMulNBits" | "GatherBlockQuantized" => Precision::Int4,
+            "MatMulInteger"
+            | "MatMulIntegerToFloat"
+            | "DynamicQuantizeMatMul"
+            | "QLinearMatMul" => Precision::Int8,
+            _ => Precision::Fp32,
+        };
+        self.summary.precision = self.summary.precision.max(precision);
         if let ("Gather", [Some(table), Some(TOKEN_IDS)]) = (operator, inputs) {
             self.lookups.push(table);
         }

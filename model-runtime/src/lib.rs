@@ -13,6 +13,7 @@ mod device;
 mod embed;
 mod engine;
 mod figures;
+mod generate;
 mod graph;
 mod library;
 mod model;
@@ -33,8 +34,13 @@ pub use package::{Digest, Package, PackageError, Precision, Task, VariantFile};
 pub use runtime::{LoadError, LoadOptions, Runtime, RuntimeConfig};
 
 pub use figures::{Figures, Speed};
+pub use generate::{
+    ChatMessage, ChatToolCall, DrawnToken, Finished, GenerateRequest, Generation, Piece, Sampling,
+    TemplateError,
+};
 pub use model::{
-    Attempt, Embedded, EmbeddingInfo, Model, NodeShare, Signature, TensorInfo, VariantReport,
+    Attempt, Embedded, EmbeddingInfo, GenerationInfo, Model, NodeShare, Signature, TensorInfo,
+    VariantReport,
 };
 
 pub use engine::{Power, RunError};

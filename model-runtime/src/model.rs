@@ -8,6 +8,9 @@ use crate::embed::Embedder;
 use crate::engine::gather::runs;
 use crate::engine::{Engine, Inference, Power, RunError};
 use crate::figures::{Figures, Speed};
+use crate::generate::{
+    ChatMessage, GenerateRequest, Generation, Generator, Habits, Sampling, Template, TemplateError,
+};
 use crate::package::{Digest, Precision, Task};
 use crate::provider::ProviderName;
 use crate::tensor::{DataType, Tensor};
@@ -23,12 +26,25 @@ pub(crate) struct Parts {
     pub(crate) signature: Signature,
     pub(crate) text: Option<Text>,
     pub(crate) embedder: Option<Embedder>,
+    pub(crate) generation: Option<Generates>,
     pub(crate) variants: Vec<Loaded>,
+}
+
+/// What a model that generates brings along.
+pub(crate) struct Generates {
+    pub(crate) habits: Habits,
+    pub(crate) template: Result<Template, TemplateError>,
 }
 
 pub(crate) struct Loaded {
     pub(crate) report: VariantReport,
-    pub(crate) engine: Engine,
+    pub(crate) serving: Serving,
+}
+
+/// What runs a variant.
+pub(crate) enum Serving {
+    Tensors(Engine),
+    Text(Generator),
 }
 
 /// What goes in and what comes out, as tensors.
@@ -58,6 +74,17 @@ pub struct EmbeddingInfo {
     pub dimensions: usize,
     /// The longest text in tokens; longer ones are cut there, as the model's own files say.
     pub max_tokens: usize,
+}
+
+/// The text that a model generates.
+#[derive(Debug, Clone, PartialEq)]
+pub struct GenerationInfo {
+    /// Most tokens of prompt and answer together.
+    pub context: usize,
+    /// How tokens are drawn when nobody says, by the model's own files.
+    pub sampling: Sampling,
+    /// Whether it takes conversations.
+    pub chats: bool,
 }
 
 /// What serves a variant, and why.
@@ -156,6 +183,89 @@ impl Model {
         })
     }
 
+    /// Whether it takes texts: it has a tokenizer, and a use for it.
+    #[must_use]
+    pub fn takes_text(&self) -> bool {
+        self.0.text.is_some() && self.0.task != Task::Infer
+    }
+
+    /// The text that it generates, if it does.
+    #[must_use]
+    pub fn generation(&self) -> Option<GenerationInfo> {
+        let Generates { habits, template } = self.0.generation.as_ref()?;
+        Some(GenerationInfo {
+            context: habits.context,
+            sampling: habits.sampling(),
+            chats: template.is_ok(),
+        })
+    }
+
+    /// The prompt of a conversation, by the model's own template. Tools are objects as OpenAI writes
+    /// them.
+    ///
+    /// # Errors
+    /// [`RunError::Template`] when the template does not take it; nothing repeats content.
+    pub fn chat_prompt(
+        &self,
+        messages: &[ChatMessage],
+        tools: &[serde_json::Value],
+    ) -> Result<TokenizedText, RunError> {
+        let generates = self.0.generation.as_ref().ok_or(RunError::WrongTask)?;
+        let template = generates.template.as_ref().map_err(Clone::clone)?;
+        let prompt = template.prompt(messages, tools)?;
+        self.within_context(self.text()?.prompt(&prompt, false)?)
+    }
+
+    /// The prompt of a text that goes on.
+    ///
+    /// # Errors
+    /// [`RunError::ContextLength`] when it is too long.
+    pub fn text_prompt(&self, text: &str) -> Result<TokenizedText, RunError> {
+        self.within_context(self.text()?.prompt(text, true)?)
+    }
+
+    /// The prompt of a text that goes on, as the model's own token ids.
+    ///
+    /// # Errors
+    /// [`TextError::UnknownId`] for an id that the model does not have.
+    pub fn token_prompt(&self, ids: &[u32]) -> Result<TokenizedText, RunError> {
+        let vocabulary = self.text()?.vocabulary();
+        if let Some(&id) = ids.iter().find(|id| **id >= vocabulary) {
+            return Err(TextError::UnknownId { id, vocabulary }.into());
+        }
+        if ids.is_empty() {
+            return Err(TextError::Empty.into());
+        }
+        self.within_context(TokenizedText(ids.into()))
+    }
+
+    fn within_context(&self, prompt: TokenizedText) -> Result<TokenizedText, RunError> {
+        let generates = self.0.generation.as_ref().ok_or(RunError::WrongTask)?;
+        let context = generates.habits.context;
+        if prompt.len() >= context {
+            return Err(RunError::ContextLength {
+                context,
+                prompt: prompt.len(),
+            });
+        }
+        Ok(prompt)
+    }
+
+    /// Begins an answer, by the variant of that name.
+    ///
+    /// # Errors
+    /// [`RunError::Overloaded`] when too much waits; what goes wrong later comes with the pieces.
+    pub fn generate(
+        &self,
+        variant: &str,
+        request: GenerateRequest,
+    ) -> Result<Generation, RunError> {
+        match &self.variant(variant)?.serving {
+            Serving::Text(generator) => generator.generate(request),
+            Serving::Tensors(_) => Err(RunError::WrongTask),
+        }
+    }
+
     /// What serves each of its variants, and why.
     pub fn variants(&self) -> impl Iterator<Item = &VariantReport> {
         self.0.variants.iter().map(|loaded| &loaded.report)
@@ -244,13 +354,20 @@ impl Model {
     #[must_use]
     pub fn waiting(&self, variant: &str) -> usize {
         self.loaded(variant)
-            .map_or(0, |loaded| loaded.engine.waiting())
+            .map_or(0, |loaded| match &loaded.serving {
+                Serving::Tensors(engine) => engine.waiting(),
+                Serving::Text(generator) => generator.waiting(),
+            })
     }
 
     /// How much power its runs may draw from now on.
     pub fn set_power(&self, power: Power) {
         for loaded in &self.0.variants {
-            loaded.engine.set_power(power);
+            match &loaded.serving {
+                Serving::Tensors(engine) => engine.set_power(power),
+                // One answer at a time is what it does anyway when nobody else asks.
+                Serving::Text(_) => {}
+            }
         }
     }
 
@@ -273,9 +390,14 @@ impl Model {
         if task == Task::Embedding && self.0.task != Task::Embedding {
             return Err(RunError::WrongTask);
         }
-        let loaded = self.loaded(variant);
-        loaded
-            .map(|loaded| &loaded.engine)
+        match &self.variant(variant)?.serving {
+            Serving::Tensors(engine) => Ok(engine),
+            Serving::Text(_) => Err(RunError::WrongTask),
+        }
+    }
+
+    fn variant(&self, variant: &str) -> Result<&Loaded, RunError> {
+        self.loaded(variant)
             .ok_or_else(|| RunError::Input(format!("the model has no variant `{variant}`")))
     }
 }

@@ -11,6 +11,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 pub use digest::Digest;
+pub(crate) use layout::json;
 
 use crate::graph::GraphError;
 
@@ -33,6 +34,8 @@ pub enum Task {
     Embedding,
     /// Tensors for tensors.
     Infer,
+    /// Text that goes on, token by token.
+    Generation,
 }
 
 /// The precision of a variant's weights.
@@ -46,6 +49,19 @@ pub enum Precision {
     Fp16,
     Int8,
     Int4,
+}
+
+impl Precision {
+    /// Its name, in lower case.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Fp32 => "fp32",
+            Self::Fp16 => "fp16",
+            Self::Int8 => "int8",
+            Self::Int4 => "int4",
+        }
+    }
 }
 
 /// One build of the model.
@@ -128,7 +144,7 @@ pub enum PackageError {
         actual: Digest,
     },
     /// There is neither a manifest nor a layout that is known.
-    #[error("{} is not a model package: no model.yaml, and no model.onnx or onnx/model.onnx", path.display())]
+    #[error("{} is not a model package: no model.yaml, and no model.onnx, onnx/model.onnx or genai_config.json", path.display())]
     NotAPackage {
         /// The directory.
         path: PathBuf,
@@ -238,7 +254,7 @@ impl Package {
 }
 
 /// The content of a plain file of at most `limit` bytes.
-fn bounded(path: &Path, limit: u64) -> Result<Vec<u8>, PackageError> {
+pub(crate) fn bounded(path: &Path, limit: u64) -> Result<Vec<u8>, PackageError> {
     let failed = |source| PackageError::Read {
         path: path.to_path_buf(),
         source,

@@ -1,6 +1,7 @@
 //! Loads models: reads and checks, measures each variant on each wanted provider, compares it with the
 //! CPU provider, and starts what serves it.
 
+mod generation;
 mod measure;
 
 use std::num::NonZeroUsize;
@@ -11,13 +12,14 @@ use std::time::Instant;
 use crate::embed::{Embedder, NotAnEmbedder};
 use crate::engine::{Engine, Sessions};
 use crate::figures::{Figures, Store};
+use crate::generate::{Descriptions, Habits, Layout, NotADecoder, Template, TemplateError};
 use crate::graph;
 use crate::library::Library;
-use crate::model::{Attempt, Loaded, Model, Parts, VariantReport};
+use crate::model::{Attempt, Generates, Loaded, Model, Parts, Serving, Signature, VariantReport};
 use crate::package::{Digest, MAX_GRAPH, Package, PackageError, Task, VariantFile};
 use crate::provider::ProviderName;
 use crate::session::{Making, Session, Source};
-use crate::text::{LoadTextError, Text, TextError};
+use crate::text::{LoadTextError, Longest, Text, TextError};
 
 use self::measure::{Bench, compare};
 
@@ -61,6 +63,14 @@ pub enum LoadError {
         model: String,
         /// Why.
         source: NotAnEmbedder,
+    },
+    /// The model does not generate, though its package says so.
+    #[error("{model}: {source}")]
+    Decoder {
+        /// The model.
+        model: String,
+        /// Why.
+        source: NotADecoder,
     },
     /// ONNX Runtime does not take it, not even with the CPU provider.
     #[error("{model} {variant}: ONNX Runtime does not take it: {reason}")]
@@ -119,56 +129,78 @@ impl Runtime {
     /// [`LoadError`]. A provider that cannot be used is no error: the CPU provider serves, and the
     /// variant's report says so.
     pub fn load(&self, package: &Package, options: &LoadOptions) -> Result<Model, LoadError> {
-        let name = package.name().to_owned();
-        let tokenizer = |error| match error {
-            LoadTextError::Package(error) => LoadError::Package(error),
-            LoadTextError::Text(source) => LoadError::Tokenizer {
-                model: name.clone(),
-                source,
-            },
-        };
-        let chosen = package.chosen(&options.variants)?;
-        let mut text = None;
         let mut parts: Option<Parts> = None;
-        for variant in chosen {
+        for variant in package.chosen(&options.variants)? {
             let begun = Instant::now();
-            let checked = check(package, variant)?;
-            if text.is_none() {
-                text = Text::load(package, checked.vocabulary).map_err(tokenizer)?;
+            let text = parts.as_ref().and_then(|parts| parts.text.clone());
+            let mut one = self.load_variant(package, variant, text, options)?;
+            for loaded in &mut one.variants {
+                loaded.report.load_time = begun.elapsed();
             }
-            let mut loading = Loading {
-                runtime: self,
-                package,
-                variant,
-                checked: &checked,
-                text: text.as_ref(),
-            };
-            let (reference, signature) = loading.reference()?;
-            let embedder = match package.task() {
-                Task::Embedding => Some(Embedder::of(&signature, package.embedding).map_err(
-                    |source| LoadError::Task {
-                        model: name.clone(),
-                        source,
-                    },
-                )?),
-                Task::Infer => None,
-            };
-            let mut loaded = loading.serve(reference, embedder.as_ref(), &options.providers)?;
-            loaded.report.load_time = begun.elapsed();
-            let parts = parts.get_or_insert_with(|| Parts {
-                name: name.clone(),
-                task: package.task(),
-                signature,
-                text: text.clone(),
-                embedder,
-                variants: Vec::new(),
-            });
-            parts.variants.push(loaded);
+            match &mut parts {
+                Some(parts) => parts.variants.append(&mut one.variants),
+                None => parts = Some(one),
+            }
         }
         parts.map(|parts| Model(Arc::new(parts))).ok_or_else(|| {
             LoadError::Package(PackageError::NotAPackage {
                 path: package.folder.clone(),
             })
+        })
+    }
+
+    /// One variant, with what it shares with the others.
+    fn load_variant(
+        &self,
+        package: &Package,
+        variant: &VariantFile,
+        text: Option<Text>,
+        options: &LoadOptions,
+    ) -> Result<Parts, LoadError> {
+        let name = package.name().to_owned();
+        let checked = check(package, variant)?;
+        let mut loading = Loading {
+            runtime: self,
+            package,
+            variant,
+            checked: &checked,
+            text: None,
+        };
+        let (reference, signature) = loading.reference()?;
+        let (layout, habits) = loading.decoder(&signature)?.unzip();
+        let text = match text {
+            Some(text) => Some(text),
+            None => loading.tokenizer(habits.as_ref())?,
+        };
+        loading.text = text.as_ref();
+        let wanted = &options.providers;
+        let (loaded, task, embedder) = match (layout, &habits, &text) {
+            (Some(layout), Some(habits), Some(text)) => {
+                let loaded = loading.generate(reference, layout, habits, text, wanted)?;
+                (loaded, Task::Generation, None)
+            }
+            (Some(_), ..) => {
+                let source = TextError::None(name.clone());
+                return Err(LoadError::Tokenizer {
+                    model: name,
+                    source,
+                });
+            }
+            (None, ..) => {
+                let embedder = loading.embedder(&signature)?;
+                let loaded = loading.serve(reference, embedder.as_ref(), wanted)?;
+                (loaded, package.task(), embedder)
+            }
+        };
+        let template = Template::read(&package.folder)?.unwrap_or(Err(TemplateError::None));
+        Ok(Parts {
+            name,
+            task,
+            signature,
+            text,
+            embedder,
+            generation: habits.map(|habits| Generates { habits, template }),
+            variants: vec![loaded],
         })
     }
 }
@@ -201,12 +233,65 @@ struct Loading<'l> {
 
 impl Loading<'_> {
     /// A session of the CPU provider: what every other is compared with, and what always serves.
-    fn reference(&mut self) -> Result<(Session, crate::model::Signature), LoadError> {
+    fn reference(&self) -> Result<(Session, Signature), LoadError> {
         let session = self
             .open(ProviderName::CPU, self.runtime.threads)
             .map_err(|reason| self.refused(reason))?;
         let signature = session.signature();
         Ok((session, signature))
+    }
+
+    /// How the model generates, where that is what it does.
+    fn decoder(&self, signature: &Signature) -> Result<Option<(Layout, Habits)>, LoadError> {
+        let descriptions = Descriptions::read(&self.package.folder)?;
+        match (self.package.task(), descriptions.layout(signature)) {
+            (Task::Generation | Task::Embedding, Ok(layout)) => {
+                Ok(Some((layout, descriptions.habits())))
+            }
+            (Task::Generation, Err(source)) => Err(LoadError::Decoder {
+                model: self.package.name().to_owned(),
+                source,
+            }),
+            (Task::Embedding | Task::Infer, _) => Ok(None),
+        }
+    }
+
+    /// The package's tokenizer; of a model that generates as those are used.
+    fn tokenizer(&self, habits: Option<&Habits>) -> Result<Option<Text>, LoadError> {
+        let longest = match habits {
+            Some(habits) => Longest::Context(habits.context),
+            None => Longest::Cut(self.package.embedding.max_tokens),
+        };
+        let loaded = Text::load(self.package, self.checked.vocabulary, longest);
+        loaded.map_err(|error| match error {
+            LoadTextError::Package(error) => LoadError::Package(error),
+            LoadTextError::Text(source) => LoadError::Tokenizer {
+                model: self.package.name().to_owned(),
+                source,
+            },
+        })
+    }
+
+    /// How texts become vectors, where that is what the model is for.
+    fn embedder(&self, signature: &Signature) -> Result<Option<Embedder>, LoadError> {
+        if self.package.task() != Task::Embedding {
+            return Ok(None);
+        }
+        let embedder = Embedder::of(signature, self.package.embedding);
+        embedder.map(Some).map_err(|source| LoadError::Task {
+            model: self.package.name().to_owned(),
+            source,
+        })
+    }
+
+    /// What measurements are kept by.
+    fn figures_key(&self, provider: ProviderName) -> String {
+        format!(
+            "{} {provider} {} {}",
+            self.checked.digest,
+            self.runtime.library.version(),
+            self.runtime.threads
+        )
     }
 
     /// Tries the wanted providers, chooses, and starts what serves.
@@ -274,7 +359,10 @@ impl Loading<'_> {
             load_time: std::time::Duration::ZERO,
         };
         let engine = Engine::start(self.package.name(), sessions, embedder)?;
-        Ok(Loaded { report, engine })
+        Ok(Loaded {
+            report,
+            serving: Serving::Tensors(engine),
+        })
     }
 
     /// The CPU provider's outputs when this graph was first loaded; recorded now if it is the first time.
@@ -318,12 +406,7 @@ impl Loading<'_> {
             }
         }
         let likeness = compare(&bench.outputs(session)?, golden, self.variant.precision)?;
-        let key = format!(
-            "{} {provider} {} {}",
-            self.checked.digest,
-            self.runtime.library.version(),
-            self.runtime.threads
-        );
+        let key = self.figures_key(provider);
         if let Some(figures) = self.runtime.figures.figures(&key) {
             return Ok(Figures {
                 likeness,

@@ -60,6 +60,11 @@ impl Session {
         Ok(Self(session))
     }
 
+    /// ONNX Runtime's own session.
+    pub(crate) fn into_inner(self) -> OrtSession {
+        self.0
+    }
+
     /// What goes in and what comes out.
     pub(crate) fn signature(&self) -> Signature {
         let info = |outlet: &ort::value::Outlet| {

@@ -77,10 +77,12 @@ struct Parts {
 
 impl Text {
     /// Reads the package's tokenizer; `None` where it has none. `rows` is the height of the model's
-    /// table of tokens, where it is known.
+    /// table of tokens, where it is known. Longer texts than `longest` are cut for embeddings, and left
+    /// to whoever generates.
     pub(crate) fn load(
         package: &Package,
         rows: Option<u64>,
+        longest: Longest,
     ) -> Result<Option<Self>, LoadTextError> {
         let Some(entry) = &package.tokenizer else {
             return Ok(None);
@@ -99,9 +101,12 @@ impl Text {
             }
             .into());
         }
-        let max_tokens = package.embedding.max_tokens;
         // Batches are padded here, each to its own longest text.
         tokenizer.with_padding(None);
+        let (max_tokens, cut) = match longest {
+            Longest::Cut(max_tokens) => (max_tokens, true),
+            Longest::Context(max_tokens) => (max_tokens, false),
+        };
         let truncation = TruncationParams {
             max_length: max_tokens,
             strategy: TruncationStrategy::LongestFirst,
@@ -109,7 +114,7 @@ impl Text {
             stride: 0,
         };
         tokenizer
-            .with_truncation(Some(truncation))
+            .with_truncation(cut.then_some(truncation))
             .map_err(|error| unreadable(&error))?;
         let vocabulary = u32::try_from(rows.unwrap_or(vocabulary as u64)).unwrap_or(u32::MAX);
         Ok(Some(Self(Arc::new(Parts {
@@ -117,6 +122,20 @@ impl Text {
             vocabulary,
             max_tokens,
         }))))
+    }
+
+    /// The tokens of a prompt: a template wrote all of its special ones already.
+    pub(crate) fn prompt(
+        &self,
+        text: &str,
+        adds_special: bool,
+    ) -> Result<TokenizedText, TextError> {
+        let encoding = self.0.tokenizer.encode_fast(text, adds_special);
+        let encoding = encoding.map_err(|_content| TextError::Failed)?;
+        match encoding.get_ids() {
+            [] => Err(TextError::Empty),
+            ids => Ok(TokenizedText(ids.into())),
+        }
     }
 
     /// The tokens of a text, cut at the model's own longest, as its files say.
@@ -181,9 +200,22 @@ impl Text {
         TokenizedText((0..count).map(|i| (1000 + i * 37) % highest + 1).collect())
     }
 
+    pub(crate) fn vocabulary(&self) -> u32 {
+        self.0.vocabulary
+    }
+
     pub(crate) fn max_tokens(&self) -> usize {
         self.0.max_tokens
     }
+}
+
+/// The longest text in tokens, and what becomes of a longer one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Longest {
+    /// It is cut.
+    Cut(usize),
+    /// It is left whole.
+    Context(usize),
 }
 
 /// Why a tokenizer could not be loaded.

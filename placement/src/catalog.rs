@@ -73,7 +73,11 @@ pub fn card(model: &Model, task: TaskKind) -> Option<ModelCard> {
         // Text models take raw tensors too: that is how other servers offer them.
         (Task::Embedding, TaskKind::Embedding | TaskKind::Infer)
         | (Task::Infer, TaskKind::Infer) => true,
-        (Task::Infer, TaskKind::Embedding) => false,
+        (Task::Generation, TaskKind::Chat) => model.generation().is_some_and(|info| info.chats),
+        (Task::Generation, TaskKind::Completion) => true,
+        (Task::Infer, TaskKind::Embedding)
+        | (Task::Embedding | Task::Infer, TaskKind::Chat | TaskKind::Completion)
+        | (Task::Generation, TaskKind::Embedding | TaskKind::Infer) => false,
     };
     if !does {
         return None;

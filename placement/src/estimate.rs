@@ -15,13 +15,9 @@ pub(crate) struct Estimate(Mutex<LatencyEstimator>);
 impl Estimate {
     /// Starts from what was measured or told.
     pub(crate) fn new(measured: Measured) -> Self {
-        let Measured {
-            fixed_seconds,
-            per_token_seconds,
-        } = measured;
         Self(Mutex::new(LatencyEstimator::new(
-            fixed_seconds,
-            per_token_seconds,
+            measured.fixed(),
+            measured.per_token_seconds,
         )))
     }
 

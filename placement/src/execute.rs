@@ -2,6 +2,7 @@
 
 mod egress;
 mod failover;
+pub(crate) mod generate;
 mod onnx;
 
 pub use egress::{BoxEgressService, Egress};

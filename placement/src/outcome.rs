@@ -88,6 +88,10 @@ pub struct Actual {
     pub decision_time: Duration,
     /// As counted by what served it; before that, as counted here.
     pub prompt_tokens: Tokens,
+    /// Those of them that did not have to be computed again.
+    pub cached_tokens: Tokens,
+    /// Tokens of the answer.
+    pub completion_tokens: Tokens,
     /// `None` when the price is unknown.
     pub cost: Option<Usd>,
     /// Drawn on this device.
@@ -196,12 +200,14 @@ impl Underway {
             .map(|usage| usage.prompt_tokens)
             .filter(|tokens| *tokens > 0);
         let prompt_tokens = counted.map_or(self.tokens, Tokens::new);
+        let completion_tokens = usage.map_or(0, |usage| usage.completion_tokens);
+        let all = prompt_tokens.get().saturating_add(completion_tokens);
         let told = usage.and_then(|usage| usage.cost_usd).and_then(Usd::new);
         let route = tried.map(|(entry, _)| &entry.route);
         // Only an answer is paid for.
         let priced = route
             .filter(|_| ending == OutcomeEnding::Completed)
-            .and_then(|route| route.cost(prompt_tokens));
+            .and_then(|route| route.cost(Tokens::new(all)));
         let served = tried.and_then(|(_, candidate)| self.decided.decision.candidate(candidate));
         let served = served.cloned();
         self.sink.record(&Outcome {
@@ -214,6 +220,8 @@ impl Underway {
                 latency,
                 decision_time: self.decision_time,
                 prompt_tokens,
+                cached_tokens: Tokens::new(usage.map_or(0, |usage| usage.cached_tokens)),
+                completion_tokens: Tokens::new(completion_tokens),
                 cost: told.or(priced),
                 energy: route.map_or(WattHours::ZERO, |route| route.energy(latency)),
             },

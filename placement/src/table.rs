@@ -30,6 +30,18 @@ pub struct Measured {
     pub fixed_seconds: f64,
     /// Seconds for each token more.
     pub per_token_seconds: f64,
+    /// Seconds for each token of an answer; 0 for what is not generated.
+    pub per_answer_token_seconds: f64,
+}
+
+/// Tokens of an answer of which nobody knows yet how long it will be.
+const USUAL_ANSWER: u32 = 64;
+
+impl Measured {
+    /// What a request takes beside its own tokens, an answer of usual length included.
+    pub(crate) fn fixed(&self) -> f64 {
+        self.fixed_seconds + self.per_answer_token_seconds * f64::from(USUAL_ANSWER)
+    }
 }
 
 /// One way that requests of one task can run.
@@ -83,6 +95,16 @@ impl fmt::Debug for Executor {
 }
 
 impl Route {
+    /// The tokens that a request will be charged for, an answer of usual length included.
+    fn with_answer(&self, tokens: Tokens) -> Tokens {
+        match self.card.task {
+            TaskKind::Embedding | TaskKind::Infer => tokens,
+            TaskKind::Chat | TaskKind::Completion => {
+                Tokens::new(tokens.get().saturating_add(USUAL_ANSWER))
+            }
+        }
+    }
+
     /// What `tokens` cost here; `None` when the price is unknown.
     pub(crate) fn cost(&self, tokens: Tokens) -> Option<Usd> {
         let UsdPerMillionTokens(price) = self.price?;
@@ -128,7 +150,7 @@ impl Entry {
             prediction: Prediction {
                 latency: expected.latency,
                 latency_sd: expected.sd,
-                cost: self.route.cost(tokens),
+                cost: self.route.cost(self.route.with_answer(tokens)),
                 energy,
                 p_error: *p_error,
             },

@@ -74,6 +74,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     models::minilm(&venv)?;
     if purpose >= Purpose::Test {
         models::fixtures(&venv)?;
+        models::decoders(&venv)?;
     }
     println!(
         "setup: target/setup is ready ({:.1} s)",

@@ -59,9 +59,7 @@ impl Embedded {
 
     /// The tasks that it does.
     pub(crate) fn tasks(&self) -> impl Iterator<Item = TaskKind> {
-        [TaskKind::Embedding, TaskKind::Infer]
-            .into_iter()
-            .filter(|task| self.does(*task))
+        TaskKind::ALL.into_iter().filter(|task| self.does(*task))
     }
 
     pub(crate) fn does(&self, task: TaskKind) -> bool {
@@ -79,8 +77,8 @@ impl Embedded {
     pub(super) fn routes(&self, site: &Site) -> Vec<Route> {
         let counter = self
             .model
-            .embedding()
-            .map(|_| Arc::new(ModelTokens::new(self.model.clone())) as Arc<dyn TokenCounter>);
+            .takes_text()
+            .then(|| Arc::new(ModelTokens::new(self.model.clone())) as Arc<dyn TokenCounter>);
         let route = |task| {
             Some(Route {
                 kind: PlacementKind::Cloud,
@@ -94,6 +92,7 @@ impl Embedded {
                 measured: Measured {
                     fixed_seconds: self.report.speed.fixed_seconds,
                     per_token_seconds: self.report.speed.per_token_seconds,
+                    per_answer_token_seconds: self.report.speed.per_answer_token_seconds,
                 },
                 price: self.usd_per_million_tokens.map(UsdPerMillionTokens),
                 // A thin client's own machine does nothing meanwhile.

@@ -98,6 +98,8 @@ fn encode_backend(backend: &BackendHint, at: &Site) -> wire::BackendHint {
     let task = match backend.task {
         TaskKind::Embedding => policy::Task::Embedding,
         TaskKind::Infer => policy::Task::Infer,
+        TaskKind::Chat => policy::Task::Chat,
+        TaskKind::Completion => policy::Task::Completion,
     };
     wire::BackendHint {
         site: Some(site(at)),
@@ -108,6 +110,7 @@ fn encode_backend(backend: &BackendHint, at: &Site) -> wire::BackendHint {
         usd_per_million_tokens: backend.usd_per_million_tokens,
         fixed_seconds: backend.fixed_seconds,
         per_token_seconds: backend.per_token_seconds,
+        per_answer_token_seconds: backend.per_answer_token_seconds,
         error_probability: backend.p_error,
         unavailable: String::new(),
     }

@@ -1,11 +1,14 @@
 //! A request from an agent, from the wire into one that cannot be wrong. One way only.
 
+mod generation;
+
 use std::num::NonZeroU32;
+use std::sync::Arc;
 use std::time::Duration;
 
 use inference_api::{
-    AppName, Boundary, Caller, Context, DataType, EmbeddingInput, EmbeddingTask, ErrorKind,
-    InferTask, InferenceError, InferenceRequest, Limits, ModelSelector, RequestId, Task, Tensor,
+    AppName, Boundary, Caller, Context, DataType, EmbeddingInput, EmbeddingTask, InferTask,
+    InferenceError, InferenceRequest, Limits, ModelSelector, RequestId, Task, Tensor,
 };
 use tideline_proto::tideline::inference::v1 as wire;
 use tideline_proto::tideline::policy::v1 as policy;
@@ -94,11 +97,11 @@ fn decode_task(task: wire::execute_request::Task, limits: &Limits) -> Result<Tas
             let inputs = inputs.into_iter().map(tensor).collect::<Result<_, _>>()?;
             Ok(Task::Infer(InferTask { inputs, outputs }))
         }
-        wire::execute_request::Task::Chat(_) | wire::execute_request::Task::Completion(_) => {
-            Err(InferenceError::new(
-                ErrorKind::Unsupported,
-                "this gateway does not generate text",
-            ))
+        wire::execute_request::Task::Chat(task) => {
+            Ok(Task::Chat(Arc::new(generation::chat(task)?)))
+        }
+        wire::execute_request::Task::Completion(task) => {
+            Ok(Task::Completion(Arc::new(generation::completion(task)?)))
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytes::{BufMut as _, Bytes, BytesMut};
-use inference_api::{Event, Served, Tensor, Usage};
+use inference_api::{Delta, Event, GeneratedToken, Served, Tensor, Usage};
 use tideline_proto::tideline::inference::v1 as wire;
 use wire::execute_event::Event as Told;
 
@@ -26,6 +26,20 @@ pub(super) fn told(from: Event, took: Duration, price: Option<f64>) -> wire::Exe
         Event::Outputs(tensors) => Told::Outputs(wire::TensorOutputs {
             outputs: tensors.into_iter().map(tensor).collect(),
         }),
+        Event::Delta(delta) => Told::Text(text(delta)),
+        Event::ToolCall(delta) => Told::ToolCall(wire::ToolCallDelta {
+            choice: delta.choice.into(),
+            index: delta.index.into(),
+            call: Some(wire::ToolCall {
+                id: delta.call.id,
+                name: delta.call.name,
+                arguments_json: delta.call.arguments,
+            }),
+        }),
+        Event::Finished(choice, reason) => Told::Finished(wire::AnswerFinished {
+            choice: choice.into(),
+            reason: reason.name().to_owned(),
+        }),
         Event::Usage(usage) => Told::Done(done(usage, took, price)),
     })
 }
@@ -34,16 +48,37 @@ fn event(event: Told) -> wire::ExecuteEvent {
     wire::ExecuteEvent { event: Some(event) }
 }
 
+fn text(delta: Delta) -> wire::TextDelta {
+    let token = |token: GeneratedToken| wire::TextToken {
+        id: token.id,
+        logprob: token.logprob,
+        text: token.bytes.into(),
+        alternatives: token
+            .alternatives
+            .into_iter()
+            .map(|(text, logprob)| wire::TokenAlternative {
+                text: text.into(),
+                logprob,
+            })
+            .collect(),
+    };
+    wire::TextDelta {
+        choice: delta.choice.into(),
+        text: delta.text,
+        tokens: delta.tokens.into_iter().map(token).collect(),
+    }
+}
+
 fn done(usage: Usage, took: Duration, price: Option<f64>) -> wire::Done {
+    let tokens = f64::from(usage.prompt_tokens) + f64::from(usage.completion_tokens);
     wire::Done {
         usage: Some(wire::Usage {
             prompt_tokens: usage.prompt_tokens,
-            cached_tokens: 0,
-            completion_tokens: 0,
+            cached_tokens: usage.cached_tokens,
+            completion_tokens: usage.completion_tokens,
         }),
-        finish_reason: String::new(),
         site_seconds: took.as_secs_f64(),
-        cost_usd: price.map(|price| price * f64::from(usage.prompt_tokens) / 1e6),
+        cost_usd: price.map(|price| price * tokens / 1e6),
     }
 }
 

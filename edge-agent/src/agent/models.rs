@@ -182,6 +182,7 @@ pub(crate) fn installed(model: &Model) -> InstalledModel {
         task: match model.task() {
             Task::Embedding => ModelTask::Embedding,
             Task::Infer => ModelTask::Infer,
+            Task::Generation => ModelTask::Chat,
         },
         variants: model.variants().map(variant).collect(),
     }

@@ -1,6 +1,8 @@
 //! A site's answer, from the wire into an answer that cannot be wrong, and its failures into our
 //! own class of errors. One way only; a site is not believed more than its bytes show.
 
+mod generation;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,6 +16,7 @@ use tonic::{Code, Status};
 use tonic_types::StatusExt as _;
 use wire::execute_event::Event;
 
+pub(super) use self::generation::flowing;
 use crate::fleet::brief;
 
 /// The longest message of a site that a caller is shown, in characters.
@@ -26,6 +29,8 @@ pub(super) enum Asked {
     Vectors(usize),
     /// Tensors.
     Tensors,
+    /// Text, as it is generated.
+    Text,
 }
 
 impl Asked {
@@ -33,6 +38,7 @@ impl Asked {
         match &request.task {
             Task::Embedding(task) => Self::Vectors(task.inputs.len()),
             Task::Infer(_) => Self::Tensors,
+            Task::Chat(_) | Task::Completion(_) => Self::Text,
         }
     }
 }
@@ -65,7 +71,7 @@ impl Answer {
             }
             Some(Event::Outputs(outputs)) => self.output = Some(tensors(outputs, self.asked)?),
             Some(Event::Done(done)) => self.usage = Some(usage(&done)),
-            Some(Event::Text(_) | Event::ToolCall(_)) | None => {
+            Some(Event::Text(_) | Event::ToolCall(_) | Event::Finished(_)) | None => {
                 return Err(unfit("it sent an event that was not asked for"));
             }
         }
@@ -164,7 +170,7 @@ fn floats(bytes: &Bytes) -> Option<Vec<f32>> {
 fn tensors(outputs: wire::TensorOutputs, asked: Asked) -> Result<Output, InferenceError> {
     match asked {
         Asked::Tensors => {}
-        Asked::Vectors(_) => return Err(unfit("it sent tensors for vectors")),
+        Asked::Vectors(_) | Asked::Text => return Err(unfit("it sent tensors for vectors")),
     }
     let tensor = |tensor: wire::Tensor| {
         let datatype = DataType::parse(&tensor.datatype)?;
@@ -177,9 +183,12 @@ fn tensors(outputs: wire::TensorOutputs, asked: Asked) -> Result<Output, Inferen
 }
 
 fn usage(done: &wire::Done) -> Usage {
+    let told = done.usage.unwrap_or_default();
     let amount = |amount: f64| Some(amount).filter(|amount| amount.is_finite() && *amount >= 0.0);
     Usage {
-        prompt_tokens: done.usage.as_ref().map_or(0, |usage| usage.prompt_tokens),
+        prompt_tokens: told.prompt_tokens,
+        cached_tokens: told.cached_tokens,
+        completion_tokens: told.completion_tokens,
         cost_usd: done.cost_usd.and_then(amount),
         site_time: amount(done.site_seconds)
             .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok()),

@@ -1,5 +1,7 @@
 //! A request as it travels to a site, with the terms that travel with it. One way only.
 
+mod generation;
+
 use std::time::Duration;
 
 use inference_api::{EmbeddingInput, InferTask, InferenceRequest, Task, Tensor};
@@ -56,6 +58,10 @@ fn task(task: Task) -> wire::execute_request::Task {
         Task::Infer(InferTask { inputs, outputs }) => {
             let inputs = inputs.into_iter().map(tensor).collect();
             wire::execute_request::Task::Infer(wire::TensorInference { inputs, outputs })
+        }
+        Task::Chat(task) => wire::execute_request::Task::Chat(generation::chat(&task)),
+        Task::Completion(task) => {
+            wire::execute_request::Task::Completion(generation::completion(&task))
         }
     }
 }

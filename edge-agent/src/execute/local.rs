@@ -17,10 +17,10 @@ use crate::config::Watts;
 /// to callers.
 pub(crate) fn routes(model: &Model, watts: Watts) -> Vec<Route> {
     let counter = model
-        .embedding()
-        .map(|_| Arc::new(ModelTokens::new(model.clone())) as Arc<dyn TokenCounter>);
+        .takes_text()
+        .then(|| Arc::new(ModelTokens::new(model.clone())) as Arc<dyn TokenCounter>);
     let mut routes = Vec::new();
-    for card in [TaskKind::Embedding, TaskKind::Infer]
+    for card in TaskKind::ALL
         .into_iter()
         .filter_map(|task| card(model, task))
     {
@@ -52,6 +52,7 @@ fn route(
         measured: Measured {
             fixed_seconds: variant.speed.fixed_seconds,
             per_token_seconds: variant.speed.per_token_seconds,
+            per_answer_token_seconds: variant.speed.per_answer_token_seconds,
         },
         price: Some(UsdPerMillionTokens(0.0)),
         watts: watts.get(),

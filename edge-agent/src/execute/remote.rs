@@ -111,6 +111,9 @@ impl RemoteExecutor {
             .await
             .map_err(|status| decode::error(&status))?
             .into_inner();
+        if let decode::Asked::Text = asked {
+            return decode::flowing(events).await;
+        }
         let mut answer = decode::Answer::new(asked);
         while let Some(event) = events
             .message()

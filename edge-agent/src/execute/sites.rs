@@ -92,6 +92,7 @@ fn route(hint: &BackendHint, reach: &Reach, link: &watch::Receiver<LinkView>) ->
         measured: Measured {
             fixed_seconds: hint.fixed_seconds + reach.rtt_seconds,
             per_token_seconds: hint.per_token_seconds,
+            per_answer_token_seconds: hint.per_answer_token_seconds,
         },
         price: hint.usd_per_million_tokens.map(UsdPerMillionTokens),
         // While a site works, this laptop waits: what its radio draws is not measured.
@@ -110,6 +111,8 @@ fn card(hint: &BackendHint, ready: bool) -> Option<ModelCard> {
         task: match hint.task {
             ModelTask::Embedding => TaskKind::Embedding,
             ModelTask::Infer => TaskKind::Infer,
+            ModelTask::Chat => TaskKind::Chat,
+            ModelTask::Completion => TaskKind::Completion,
         },
         ready,
         versions: Vec::new(),

@@ -150,7 +150,9 @@ fn backend(hint: wire::BackendHint) -> Result<BackendHint, Nonsense> {
     let task = match hint.task() {
         policy::Task::Embedding => ModelTask::Embedding,
         policy::Task::Infer => ModelTask::Infer,
-        policy::Task::Unspecified | policy::Task::Chat | policy::Task::Completion => {
+        policy::Task::Chat => ModelTask::Chat,
+        policy::Task::Completion => ModelTask::Completion,
+        policy::Task::Unspecified => {
             return Err(nonsense(
                 "hint",
                 "is for a task that this agent does not know",
@@ -166,6 +168,7 @@ fn backend(hint: wire::BackendHint) -> Result<BackendHint, Nonsense> {
         usd_per_million_tokens: hint.usd_per_million_tokens.map(amount).transpose()?,
         fixed_seconds: amount(hint.fixed_seconds)?,
         per_token_seconds: amount(hint.per_token_seconds)?,
+        per_answer_token_seconds: amount(hint.per_answer_token_seconds)?,
         error_probability: amount(hint.error_probability)?.min(1.0),
         unavailable: Some(text(hint.unavailable)).filter(|reason| !reason.is_empty()),
     })

@@ -195,6 +195,9 @@ fn model(model: InstalledModel) -> wire::InstalledModel {
     let task = match model.task {
         ModelTask::Embedding => policy::Task::Embedding,
         ModelTask::Infer => policy::Task::Infer,
+        // A model that chats completes, too.
+        ModelTask::Chat => policy::Task::Chat,
+        ModelTask::Completion => policy::Task::Completion,
     };
     wire::InstalledModel {
         name: model.name,

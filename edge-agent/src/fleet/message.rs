@@ -167,6 +167,8 @@ pub(crate) struct BackendHint {
     pub(crate) fixed_seconds: f64,
     /// Seconds at the site for each token more.
     pub(crate) per_token_seconds: f64,
+    /// Seconds for each token of a generated answer.
+    pub(crate) per_answer_token_seconds: f64,
     /// How often its answer is wrong, 0 to 1.
     pub(crate) error_probability: f64,
     /// Why it cannot serve now.

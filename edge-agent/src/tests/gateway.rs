@@ -317,7 +317,6 @@ pub(crate) fn embeddings(request: &inference::ExecuteRequest) -> Vec<inference::
         usage: Some(usage),
         cost_usd: Some(1e-7),
         site_seconds: 0.001,
-        ..Default::default()
     };
     use inference::execute_event::Event;
     [

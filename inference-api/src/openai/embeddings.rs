@@ -54,7 +54,7 @@ fn reply(
 ) -> Result<Response, InferenceError> {
     let vectors = match &answer.output {
         Output::Embeddings(vectors) if vectors.len() == count => vectors,
-        Output::Embeddings(_) | Output::Tensors(_) => {
+        Output::Embeddings(_) | Output::Tensors(_) | Output::Generated(_) => {
             let log = "an embedding was answered with something else";
             return Err(InferenceError::internal().with_log(log));
         }

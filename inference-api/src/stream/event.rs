@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Served;
+use crate::generation::{Delta, FinishReason, Generated, ToolCallDelta};
 use crate::tensor::Tensor;
 
 /// One piece of an answer.
@@ -16,6 +17,12 @@ pub enum Event {
     Embeddings(Vec<Vec<f32>>),
     /// The outputs of an infer task.
     Outputs(Vec<Tensor>),
+    /// More of a generated text.
+    Delta(Delta),
+    /// More of a tool's call.
+    ToolCall(ToolCallDelta),
+    /// One of the generated answers has ended.
+    Finished(u8, FinishReason),
     /// What it took; the last event.
     Usage(Usage),
 }
@@ -25,6 +32,9 @@ impl fmt::Debug for Event {
         match self {
             Self::Embeddings(vectors) => write!(f, "Embeddings({} vectors)", vectors.len()),
             Self::Outputs(tensors) => fmt::Debug::fmt(tensors, f),
+            Self::Delta(delta) => fmt::Debug::fmt(delta, f),
+            Self::ToolCall(delta) => fmt::Debug::fmt(delta, f),
+            Self::Finished(choice, reason) => write!(f, "Finished({choice}, {reason:?})"),
             Self::Usage(usage) => fmt::Debug::fmt(usage, f),
         }
     }
@@ -35,6 +45,10 @@ impl fmt::Debug for Event {
 pub struct Usage {
     /// Tokens that went in; 0 for tensors.
     pub prompt_tokens: u32,
+    /// Those of them that did not have to be computed again.
+    pub cached_tokens: u32,
+    /// Tokens that were generated, of all answers together.
+    pub completion_tokens: u32,
     /// What it cost; `None` when the price is unknown.
     pub cost_usd: Option<f64>,
     /// Time spent where it ran, network excluded; `None` when not told.
@@ -59,6 +73,8 @@ pub enum Output {
     Embeddings(Vec<Vec<f32>>),
     /// Tensors by name.
     Tensors(Vec<Tensor>),
+    /// The generated answers.
+    Generated(Vec<Generated>),
 }
 
 impl fmt::Debug for Output {
@@ -66,15 +82,7 @@ impl fmt::Debug for Output {
         match self {
             Self::Embeddings(vectors) => write!(f, "Embeddings({} vectors)", vectors.len()),
             Self::Tensors(tensors) => fmt::Debug::fmt(tensors, f),
-        }
-    }
-}
-
-impl From<Output> for Event {
-    fn from(output: Output) -> Self {
-        match output {
-            Output::Embeddings(vectors) => Self::Embeddings(vectors),
-            Output::Tensors(tensors) => Self::Outputs(tensors),
+            Self::Generated(answers) => fmt::Debug::fmt(answers, f),
         }
     }
 }

@@ -6,9 +6,11 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use super::{
-    EmbeddingLayout, FileEntry, Package, PackageError, Pooling, Precision, Task, VariantFile,
-    description, manifest,
+    EmbeddingLayout, FileEntry, MAX_GRAPH, Package, PackageError, Pooling, Precision, Task,
+    VariantFile, bounded, description, manifest,
 };
+use crate::generate::Descriptions;
+use crate::graph;
 
 /// Where exports put their graphs, and what each is.
 const GRAPHS: [(&str, &str, Precision); 8] = [
@@ -48,6 +50,10 @@ pub(super) fn recognise(folder: &Path) -> Result<Package, PackageError> {
             });
         }
     }
+    let generates = folder.join("genai_config.json").is_file();
+    if generates {
+        variants = vec![decoder(folder)?];
+    }
     let name = folder
         .file_name()
         .and_then(|name| name.to_str())
@@ -61,10 +67,11 @@ pub(super) fn recognise(folder: &Path) -> Result<Package, PackageError> {
     Ok(Package {
         folder: folder.to_path_buf(),
         name: name.to_owned(),
-        task: if tokenizer {
-            Task::Embedding
-        } else {
-            Task::Infer
+        // A decoder without a description is known by its inputs, once it is loaded.
+        task: match (generates, tokenizer) {
+            (true, _) => Task::Generation,
+            (false, true) => Task::Embedding,
+            (false, false) => Task::Infer,
         },
         tokenizer: tokenizer.then(|| FileEntry {
             path: "tokenizer.json".into(),
@@ -72,6 +79,30 @@ pub(super) fn recognise(folder: &Path) -> Result<Package, PackageError> {
         }),
         embedding: EmbeddingLayout::USUAL,
         variants,
+    })
+}
+
+/// The decoder of an ONNX Runtime GenAI folder, named by what its weights are.
+fn decoder(folder: &Path) -> Result<VariantFile, PackageError> {
+    let descriptions = Descriptions::read(folder)?;
+    let file = descriptions.file().unwrap_or("model.onnx");
+    let path = manifest::plain(file).ok_or_else(|| PackageError::Path {
+        path: folder.join("genai_config.json"),
+        name: file.chars().take(80).collect(),
+    })?;
+    let whole = folder.join(&path);
+    let bytes = bounded(&whole, MAX_GRAPH)?;
+    let summary = graph::check(&bytes, folder).map_err(|source| PackageError::Graph {
+        path: whole,
+        source,
+    })?;
+    Ok(VariantFile {
+        name: summary.precision.name().into(),
+        precision: summary.precision,
+        model: FileEntry {
+            path,
+            expected: None,
+        },
     })
 }
 
@@ -140,7 +171,7 @@ fn pooling(folder: &Path, subfolder: &str) -> Result<Pooling, PackageError> {
 }
 
 /// A small JSON file; `None` where there is none.
-fn json<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, PackageError> {
+pub(crate) fn json<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, PackageError> {
     if !path.is_file() {
         return Ok(None);
     }

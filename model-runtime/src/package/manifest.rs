@@ -134,7 +134,7 @@ pub(super) fn is_name(name: &str) -> bool {
 }
 
 /// A relative path that stays where it begins.
-fn plain(text: &str) -> Option<PathBuf> {
+pub(super) fn plain(text: &str) -> Option<PathBuf> {
     let path = Path::new(text);
     let inside = path
         .components()

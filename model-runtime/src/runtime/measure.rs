@@ -118,6 +118,7 @@ fn tensor_speed(session: &mut Session) -> Speed {
     Speed {
         fixed_seconds: median(&mut run).unwrap_or(0.0),
         per_token_seconds: 0.0,
+        per_answer_token_seconds: 0.0,
     }
 }
 

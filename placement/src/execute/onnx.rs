@@ -13,6 +13,7 @@ use model_runtime as runtime;
 use model_runtime::{Model, RunError, TextError, TokenizedText};
 use tower::Service;
 
+use super::generate;
 use crate::signals::Prepared;
 
 /// Runs requests on one variant of a loaded model.
@@ -67,6 +68,20 @@ impl OnnxExecutor {
                     Output::Embeddings(shortened(embedded.vectors, &task)),
                     usage,
                 )
+            }
+            Task::Chat(_) | Task::Completion(_) => {
+                let ready = prepared.and_then(|prepared| prepared.texts_for(self.model.name()));
+                let prompt = match ready.and_then(|mut texts| texts.pop()) {
+                    Some(prompt) => prompt,
+                    None => generate::prompt(&self.model, &request.task)?,
+                };
+                let asked = generate::Asked {
+                    task: &request.task,
+                    prompt,
+                    deadline,
+                };
+                let events = asked.begin(&self.model, &self.variant)?;
+                return Ok(InferenceStream::flowing(self.served.clone(), events));
             }
             Task::Infer(InferTask { inputs, outputs }) => {
                 let inputs = inputs
@@ -139,13 +154,21 @@ fn shortened(mut vectors: Vec<Vec<f32>>, task: &EmbeddingTask) -> Vec<Vec<f32>> 
 }
 
 /// What a failed run means to a caller.
-fn told(error: RunError) -> InferenceError {
+pub(super) fn told(error: RunError) -> InferenceError {
     match error {
         RunError::Overloaded => InferenceError::overloaded(),
         RunError::DeadlineExceeded => InferenceError::deadline_exceeded(),
         RunError::Input(message) => InferenceError::invalid(message),
         RunError::Text(error) => InferenceError::invalid(error.to_string()).with_param("input"),
         RunError::Tensor(error) => InferenceError::invalid(error.to_string()),
+        RunError::ContextLength { context, prompt } => InferenceError::new(
+            ErrorKind::ContextLengthExceeded,
+            format!("the model's context is {context} tokens, the prompt has {prompt}"),
+        )
+        .with_param("messages"),
+        RunError::Template(error) => {
+            InferenceError::invalid(error.to_string()).with_param("messages")
+        }
         RunError::WrongTask => {
             InferenceError::invalid("the model does not do this task").with_param("model")
         }

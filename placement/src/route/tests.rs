@@ -197,6 +197,7 @@ fn route(kind: PlacementKind, task: TaskKind, executor: Executor) -> Route {
         variant: "fp32".into(),
         provider: "cpu".into(),
         measured: Measured {
+            per_answer_token_seconds: 0.0,
             fixed_seconds,
             per_token_seconds: 0.0,
         },

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use inference_api::{DataType, EmbeddingInput, Task};
+use inference_api::{DataType, EmbeddingInput, Prompt, Task};
 
 use super::tokens::{Prepared, TokenCounter};
 
@@ -39,6 +39,22 @@ impl<'r> Content<'r> {
                     }
                 }
             }
+            Task::Chat(task) => {
+                for message in &task.messages {
+                    content.texts.push(Cow::Borrowed(&message.content));
+                    let calls = message.tool_calls.iter();
+                    let arguments = calls.map(|call| Cow::Borrowed(call.arguments.as_str()));
+                    content.texts.extend(arguments);
+                }
+                let tools = task.tools.iter().map(|tool| tool.json.get());
+                content.texts.extend(tools.map(Cow::Borrowed));
+            }
+            Task::Completion(task) => match &task.prompt {
+                Prompt::Text(text) => content.texts.push(Cow::Borrowed(text)),
+                Prompt::Tokens(ids) => {
+                    content.add(counter.and_then(|c| c.text_of(ids)).map(Cow::Owned));
+                }
+            },
             Task::Infer(task) => {
                 for tensor in &task.inputs {
                     if tensor.datatype() == DataType::Bytes {
@@ -73,6 +89,19 @@ pub(super) fn size_bytes(task: &Task) -> usize {
                 EmbeddingInput::Tokens(ids) => ids.len() * size_of::<u32>(),
             })
             .sum(),
+        Task::Chat(task) => {
+            let messages = task.messages.iter();
+            let said = messages.map(|message| {
+                let calls = message.tool_calls.iter().map(|call| call.arguments.len());
+                message.content.len() + calls.sum::<usize>()
+            });
+            let tools = task.tools.iter().map(|tool| tool.json.get().len());
+            said.chain(tools).sum()
+        }
+        Task::Completion(task) => match &task.prompt {
+            Prompt::Text(text) => text.len(),
+            Prompt::Tokens(ids) => ids.len() * size_of::<u32>(),
+        },
         Task::Infer(task) => {
             let strings = task
                 .inputs

@@ -9,6 +9,7 @@ use router_policy::{RequestFacts, Tokens};
 
 use super::Failed;
 use super::content::Content;
+use crate::execute::generate;
 
 /// A model's tokenizer, as signals use it.
 pub trait TokenCounter: Send + Sync + fmt::Debug {
@@ -26,6 +27,12 @@ pub trait TokenCounter: Send + Sync + fmt::Debug {
     /// # Errors
     /// When the model does not have one of them.
     fn accept(&self, ids: &[u32]) -> Result<TokenizedText, TextError>;
+
+    /// The prompt of a conversation or of a text that goes on, as the model takes it.
+    ///
+    /// # Errors
+    /// When the model does not take it; the message never repeats content.
+    fn prompt(&self, task: &Task) -> Result<TokenizedText, InferenceError>;
 
     /// The text that token ids stand for; `None` when that cannot be said.
     fn text_of(&self, ids: &[u32]) -> Option<String>;
@@ -54,6 +61,10 @@ impl TokenCounter for ModelTokens {
 
     fn accept(&self, ids: &[u32]) -> Result<TokenizedText, TextError> {
         self.0.accept_tokens(ids)
+    }
+
+    fn prompt(&self, task: &Task) -> Result<TokenizedText, InferenceError> {
+        generate::prompt(&self.0, task)
     }
 
     fn text_of(&self, ids: &[u32]) -> Option<String> {
@@ -87,8 +98,18 @@ pub(crate) fn prepare(
     task: &Task,
     counter: Option<&dyn TokenCounter>,
 ) -> Result<Option<Prepared>, InferenceError> {
-    let (Task::Embedding(task), Some(counter)) = (task, counter) else {
+    let Some(counter) = counter else {
         return Ok(None);
+    };
+    let task = match task {
+        Task::Embedding(task) => task,
+        Task::Chat(_) | Task::Completion(_) => {
+            return Ok(Some(Prepared {
+                model: counter.model().into(),
+                texts: vec![counter.prompt(task)?],
+            }));
+        }
+        Task::Infer(_) => return Ok(None),
     };
     let one = |input: &EmbeddingInput| match input {
         EmbeddingInput::Text(text) => counter.tokenise(text),

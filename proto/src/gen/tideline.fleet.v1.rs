@@ -355,6 +355,9 @@ pub struct BackendHint {
     /// Set when the backend cannot serve now.
     #[prost(string, tag = "10")]
     pub unavailable: ::prost::alloc::string::String,
+    /// Seconds for each token of a generated answer.
+    #[prost(double, tag = "11")]
+    pub per_answer_token_seconds: f64,
 }
 /// What the fleet learned for this agent's device class.
 #[derive(Clone, PartialEq, ::prost::Message)]

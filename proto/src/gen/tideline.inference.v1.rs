@@ -115,6 +115,9 @@ pub struct Chat {
     /// Shape of the answer, as OpenAI's response_format; empty is free text.
     #[prost(string, tag = "4")]
     pub response_format_json: ::prost::alloc::string::String,
+    /// "auto", "none", "required", or the name of a tool after "function:"; empty is auto.
+    #[prost(string, tag = "5")]
+    pub tool_choice: ::prost::alloc::string::String,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 #[prost(skip_debug)]
@@ -142,10 +145,21 @@ pub struct ToolCall {
 #[derive(Clone, PartialEq, ::prost::Message)]
 #[prost(skip_debug)]
 pub struct Completion {
-    #[prost(string, tag = "1")]
-    pub prompt: ::prost::alloc::string::String,
     #[prost(message, optional, tag = "2")]
     pub sampling: ::core::option::Option<Sampling>,
+    #[prost(oneof = "completion::Prompt", tags = "1, 3")]
+    pub prompt: ::core::option::Option<completion::Prompt>,
+}
+/// Nested message and enum types in `Completion`.
+pub mod completion {
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
+    #[prost(skip_debug)]
+    pub enum Prompt {
+        #[prost(string, tag = "1")]
+        Text(::prost::alloc::string::String),
+        #[prost(message, tag = "3")]
+        Tokens(super::TokenIds),
+    }
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 #[prost(skip_debug)]
@@ -170,14 +184,24 @@ pub struct Sampling {
     pub stop: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
     #[prost(uint32, tag = "10")]
     pub choices: u32,
-    /// Alternatives reported at each position; 0 is none.
-    #[prost(uint32, tag = "11")]
-    pub logprobs: u32,
+    /// Log probabilities are wanted, with so many alternatives at each position.
+    #[prost(uint32, optional, tag = "11")]
+    pub logprobs: ::core::option::Option<u32>,
+    #[prost(message, repeated, tag = "12")]
+    pub logit_bias: ::prost::alloc::vec::Vec<LogitBias>,
+}
+#[derive(Clone, Copy, PartialEq, ::prost::Message)]
+#[prost(skip_debug)]
+pub struct LogitBias {
+    #[prost(uint32, tag = "1")]
+    pub token_id: u32,
+    #[prost(float, tag = "2")]
+    pub bias: f32,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 #[prost(skip_debug)]
 pub struct ExecuteEvent {
-    #[prost(oneof = "execute_event::Event", tags = "1, 2, 3, 4, 5, 6")]
+    #[prost(oneof = "execute_event::Event", tags = "1, 2, 3, 4, 5, 7, 6")]
     pub event: ::core::option::Option<execute_event::Event>,
 }
 /// Nested message and enum types in `ExecuteEvent`.
@@ -196,6 +220,9 @@ pub mod execute_event {
         Text(super::TextDelta),
         #[prost(message, tag = "5")]
         ToolCall(super::ToolCallDelta),
+        /// One of the generated answers has ended.
+        #[prost(message, tag = "7")]
+        Finished(super::AnswerFinished),
         /// Last.
         #[prost(message, tag = "6")]
         Done(super::Done),
@@ -241,10 +268,39 @@ pub struct TextDelta {
     #[prost(string, tag = "2")]
     pub text: ::prost::alloc::string::String,
     /// The tokens of this piece, so that another placement can continue from here.
-    #[prost(uint32, repeated, tag = "3")]
-    pub token_ids: ::prost::alloc::vec::Vec<u32>,
-    #[prost(float, repeated, tag = "4")]
-    pub logprobs: ::prost::alloc::vec::Vec<f32>,
+    #[prost(message, repeated, tag = "3")]
+    pub tokens: ::prost::alloc::vec::Vec<TextToken>,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+#[prost(skip_debug)]
+pub struct TextToken {
+    #[prost(uint32, tag = "1")]
+    pub id: u32,
+    /// What follows is there where log probabilities are wanted.
+    #[prost(float, tag = "2")]
+    pub logprob: f32,
+    /// A part of a character sometimes.
+    #[prost(bytes = "bytes", tag = "3")]
+    pub text: ::prost::bytes::Bytes,
+    #[prost(message, repeated, tag = "4")]
+    pub alternatives: ::prost::alloc::vec::Vec<TokenAlternative>,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+#[prost(skip_debug)]
+pub struct TokenAlternative {
+    #[prost(bytes = "bytes", tag = "1")]
+    pub text: ::prost::bytes::Bytes,
+    #[prost(float, tag = "2")]
+    pub logprob: f32,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[prost(skip_debug)]
+pub struct AnswerFinished {
+    #[prost(uint32, tag = "1")]
+    pub choice: u32,
+    /// "stop", "length" or "tool_calls".
+    #[prost(string, tag = "2")]
+    pub reason: ::prost::alloc::string::String,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 #[prost(skip_debug)]
@@ -256,19 +312,16 @@ pub struct ToolCallDelta {
     #[prost(message, optional, tag = "3")]
     pub call: ::core::option::Option<ToolCall>,
 }
-#[derive(Clone, PartialEq, ::prost::Message)]
+#[derive(Clone, Copy, PartialEq, ::prost::Message)]
 #[prost(skip_debug)]
 pub struct Done {
     #[prost(message, optional, tag = "1")]
     pub usage: ::core::option::Option<Usage>,
-    /// Why generation ended: "stop", "length", "tool_calls"; empty otherwise.
-    #[prost(string, tag = "2")]
-    pub finish_reason: ::prost::alloc::string::String,
     /// Seconds that the site itself spent, from the request to this event.
-    #[prost(double, tag = "3")]
+    #[prost(double, tag = "2")]
     pub site_seconds: f64,
     /// Absent when the price is unknown.
-    #[prost(double, optional, tag = "4")]
+    #[prost(double, optional, tag = "3")]
     pub cost_usd: ::core::option::Option<f64>,
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]

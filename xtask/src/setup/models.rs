@@ -41,6 +41,17 @@ pub(crate) fn fixtures(venv: &Environment) -> Result<()> {
     step.once(|folder| make(venv, "make_models.py", &[], folder))
 }
 
+/// The small decoders of the tests: one in the two forms that people have.
+pub(crate) fn decoders(venv: &Environment) -> Result<()> {
+    let step = Step {
+        name: "decoders of the tests",
+        folder: "models/decoders",
+        how: Folder::Whole,
+        key: key("make_decoders.py", &["models"])?,
+    };
+    step.once(|folder| make(venv, "make_decoders.py", &[], folder))
+}
+
 fn make(venv: &Environment, script: &str, arguments: &[&OsStr], folder: &Path) -> Result<()> {
     let script = repository::root().join("tests/fixtures").join(script);
     venv.run(

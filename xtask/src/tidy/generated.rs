@@ -5,7 +5,7 @@ use super::Finding;
 use super::house::House;
 use super::source::Source;
 
-/// Files in which a program meets the wire, by their names.
+/// Files in which a program meets the wire, by their names or their folders'.
 const EDGES: &[&str] = &["encode", "decode", "service", "link", "oip"];
 
 /// Files that hold a generated client, by their paths: the executors that carry content away, the
@@ -99,6 +99,6 @@ pub(crate) fn one_way(house: &House) -> Vec<Finding> {
 fn is_edge(source: &Source) -> bool {
     let path = source.path.as_str();
     EDGES.contains(&source.stem())
-        || path.split('/').any(|folder| folder == "oip")
+        || path.split('/').any(|folder| EDGES.contains(&folder))
         || CLIENTS.iter().any(|client| path.starts_with(client))
 }
