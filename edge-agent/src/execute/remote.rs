@@ -71,9 +71,12 @@ impl RemoteExecutor {
                 },
             ),
         );
-        answer
-            .await
-            .unwrap_or_else(|_elapsed| Err(InferenceError::deadline_exceeded()))
+        match answer.await {
+            Ok(Ok(stream)) => Ok(stream),
+            // The transport keeps the deadline as well, and has another name for it.
+            Ok(Err(error)) if Instant::now() < deadline => Err(error),
+            Ok(Err(_)) | Err(_) => Err(InferenceError::deadline_exceeded()),
+        }
     }
 
     /// Sends the request and reads its whole answer: until it is complete nothing was promised to
