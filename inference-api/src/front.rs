@@ -12,7 +12,7 @@ use crate::error::{ErrorKind, InferenceError};
 use crate::limits::Limits;
 use crate::request::InferenceRequest;
 use crate::service::{BoxInferenceService, InferenceService};
-use crate::stream::Answer;
+use crate::stream::{Answer, InferenceStream};
 
 /// Tells where a request would run, and why, without running it. No content is in what it tells.
 pub trait DryRun: Send + Sync + fmt::Debug + 'static {
@@ -70,9 +70,16 @@ impl Front {
         }
     }
 
+    /// The answer to a request, as it comes.
+    pub(crate) async fn stream(
+        &self,
+        request: InferenceRequest,
+    ) -> Result<InferenceStream, InferenceError> {
+        self.service.clone().oneshot(request).await
+    }
+
     /// The whole answer to a request.
     pub(crate) async fn answer(&self, request: InferenceRequest) -> Result<Answer, InferenceError> {
-        let stream = self.service.clone().oneshot(request).await?;
-        stream.finish().await
+        self.stream(request).await?.finish().await
     }
 }

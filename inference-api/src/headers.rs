@@ -123,7 +123,7 @@ pub(crate) fn write_answer(headers: &mut HeaderMap, answer: &Answer) {
     write_served(headers, &answer.served, cost_usd);
 }
 
-fn write_served(headers: &mut HeaderMap, served: &Served, cost_usd: Option<f64>) {
+pub(crate) fn write_served(headers: &mut HeaderMap, served: &Served, cost_usd: Option<f64>) {
     headers.reserve(10);
     headers.insert(SCHEMA_VERSION, HeaderValue::from_static("1"));
     let placement = HeaderValue::from_static(served.placement.name());

@@ -100,6 +100,11 @@ pub fn status(error: &InferenceError) -> Status {
 }
 
 fn openai(error: &InferenceError) -> Response {
+    json(error, serde_json::to_vec(&openai_error(error)))
+}
+
+/// The error as OpenAI shapes it; it is written to the log, too.
+pub(crate) fn openai_error(error: &InferenceError) -> impl Serialize {
     #[derive(Serialize)]
     struct Body<'a> {
         error: Inner<'a>,
@@ -112,13 +117,14 @@ fn openai(error: &InferenceError) -> Response {
         code: &'a str,
     }
     log(error);
-    let inner = Inner {
-        message: error.message(),
-        r#type: error.kind().openai_type(),
-        param: error.param(),
-        code: error.kind().code(),
-    };
-    json(error, serde_json::to_vec(&Body { error: inner }))
+    Body {
+        error: Inner {
+            message: error.message(),
+            r#type: error.kind().openai_type(),
+            param: error.param(),
+            code: error.kind().code(),
+        },
+    }
 }
 
 fn open_inference(error: &InferenceError) -> Response {

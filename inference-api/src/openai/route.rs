@@ -3,6 +3,8 @@
 //! It takes `input` as embeddings do, or `messages` as chats do: the whole of a conversation is looked
 //! at, as it would be if it travelled.
 
+use std::sync::Arc;
+
 use axum::body::Body;
 use axum::extract::State;
 use axum::response::Response;
@@ -12,10 +14,13 @@ use serde::Deserialize;
 use super::respond;
 use crate::error::InferenceError;
 use crate::front::Front;
+use crate::generation::{ChatTask, Message, Role};
 use crate::headers;
 use crate::json;
 use crate::refusal::with_json;
-use crate::request::{EmbeddingInput, EmbeddingTask, InferenceRequest, ModelSelector, Task};
+use crate::request::{
+    EmbeddingInput, EmbeddingTask, InferenceRequest, ModelSelector, Task, TaskKind,
+};
 
 /// A request that is not run.
 #[derive(Deserialize)]
@@ -23,7 +28,7 @@ use crate::request::{EmbeddingInput, EmbeddingTask, InferenceRequest, ModelSelec
 struct Call {
     model: Option<String>,
     input: Option<Texts>,
-    messages: Option<Vec<Message>>,
+    messages: Option<Vec<Said>>,
 }
 
 #[derive(Deserialize)]
@@ -35,7 +40,7 @@ enum Texts {
 
 /// A message of a conversation. What else it says of itself is no text.
 #[derive(Deserialize)]
-struct Message {
+struct Said {
     content: Option<Content>,
 }
 
@@ -66,27 +71,44 @@ async fn serve(front: &Front, headers: &HeaderMap, body: Body) -> Result<Respons
         let message = "'model' must be 1 to 256 visible ASCII characters";
         InferenceError::invalid(message).with_param("model")
     })?;
+    let asks_to_chat = call.messages.is_some() && chats(front, &model);
     let inputs = texts(call.input, call.messages)?;
     if inputs.is_empty() || inputs.len() > limits.max_embedding_inputs {
         let most = limits.max_embedding_inputs;
         let message = format!("give 1 to {most} texts as 'input' or as 'messages'");
         return Err(InferenceError::invalid(message).with_param("input"));
     }
-    let task = Task::Embedding(EmbeddingTask {
-        inputs: inputs.into_iter().map(EmbeddingInput::Text).collect(),
-        dimensions: None,
-    });
+    let task = if asks_to_chat {
+        let messages = inputs
+            .into_iter()
+            .map(|text| Message::new(Role::User, text));
+        Task::Chat(Arc::new(ChatTask {
+            messages: messages.collect(),
+            ..ChatTask::default()
+        }))
+    } else {
+        Task::Embedding(EmbeddingTask {
+            inputs: inputs.into_iter().map(EmbeddingInput::Text).collect(),
+            dimensions: None,
+        })
+    };
     let told = front
         .dry_run(InferenceRequest::new(model, task, context))
         .await?;
     Ok(with_json(StatusCode::OK, serde_json::to_vec(&told)))
 }
 
+/// Whether a conversation is what the model is for.
+fn chats(front: &Front, model: &ModelSelector) -> bool {
+    let cards = front.catalog.models();
+    let mut named = cards
+        .iter()
+        .filter(|card| model.name().is_none_or(|name| *name == card.name));
+    named.any(|card| matches!(card.task, TaskKind::Chat | TaskKind::Completion))
+}
+
 /// Every text, of one of the two forms.
-fn texts(
-    input: Option<Texts>,
-    messages: Option<Vec<Message>>,
-) -> Result<Vec<String>, InferenceError> {
+fn texts(input: Option<Texts>, messages: Option<Vec<Said>>) -> Result<Vec<String>, InferenceError> {
     match (input, messages) {
         (Some(Texts::One(text)), None) => Ok(vec![text]),
         (Some(Texts::Many(texts)), None) => Ok(texts),

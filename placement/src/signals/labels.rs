@@ -11,6 +11,7 @@ mod checks;
 mod fold;
 mod pii;
 mod secrets;
+mod seen;
 
 #[cfg(test)]
 mod tests;
@@ -55,7 +56,15 @@ static COMPILED: LazyLock<Option<Compiled>> = LazyLock::new(|| compile().ok());
 /// from, since nothing can be said of that.
 pub(super) fn find(content: &Content<'_>, facts: &mut RequestFacts) -> Result<(), Failed> {
     for text in &content.texts {
-        scan(text, &mut facts.labels)?;
+        let found = seen::labels(text, || {
+            let mut found = Vec::new();
+            scan(text, &mut found).map(|()| found)
+        })?;
+        for label in found {
+            if !facts.labels.contains(&label) {
+                facts.labels.push(label);
+            }
+        }
     }
     if content.opaque { Err(Failed) } else { Ok(()) }
 }

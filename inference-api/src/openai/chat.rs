@@ -1,0 +1,62 @@
+//! `POST /v1/chat/completions`.
+
+use std::num::NonZeroU8;
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::extract::State;
+use axum::response::Response;
+use http::{HeaderMap, StatusCode};
+
+use self::reply::{Chunks, Head};
+use super::{events, respond};
+use crate::error::InferenceError;
+use crate::front::Front;
+use crate::headers;
+use crate::refusal::with_json;
+use crate::request::{InferenceRequest, Task};
+use crate::stream::Output;
+
+mod call;
+mod reply;
+
+pub(super) async fn create(State(front): State<Front>, headers: HeaderMap, body: Body) -> Response {
+    respond(serve(&front, &headers, body).await)
+}
+
+async fn serve(front: &Front, headers: &HeaderMap, body: Body) -> Result<Response, InferenceError> {
+    let limits = &front.limits;
+    let mut context = headers::context(headers, limits.request_timeout)?;
+    let body = crate::body::read(headers, body, limits.max_body_bytes, limits.body_timeout).await?;
+    let call = call::parse(&body)?;
+    drop(body);
+    context.caller.user = call.user;
+    let tells_logprobs = call.task.sampling.logprobs.is_some();
+    let choices = call.task.sampling.choices.map_or(1, NonZeroU8::get);
+    let request = InferenceRequest::new(call.model, Task::Chat(Arc::new(call.task)), context);
+    let id = request.id.to_string();
+    if call.streams {
+        let stream = front.stream(request).await?;
+        let head = Head::new(&id, "chat.completion.chunk", stream.served());
+        let chunks = Chunks {
+            head,
+            choices,
+            tells_usage: call.tells_usage,
+            tells_logprobs,
+        };
+        return Ok(events::respond(stream, chunks));
+    }
+    let answer = front.answer(request).await?;
+    let Output::Generated(answers) = &answer.output else {
+        let log = "a chat was answered with something else";
+        return Err(InferenceError::internal().with_log(log));
+    };
+    let head = Head::new(&id, "chat.completion", &answer.served);
+    let body = reply::whole(&head, answers, &answer, tells_logprobs);
+    let mut response = with_json(StatusCode::OK, body);
+    headers::write_answer(response.headers_mut(), &answer);
+    Ok(response)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,282 @@
+//! The bodies that answer a chat call: whole, or in pieces.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use serde::Serialize;
+
+use crate::generation::{Delta, FinishReason, Generated, GeneratedToken, ToolCallDelta};
+use crate::openai::events::{EventWriter, Usage, write_event};
+use crate::stream::{Answer, Event, Served};
+
+/// What is the same in every piece of one answer.
+#[derive(Clone, Debug, Serialize)]
+pub(super) struct Head {
+    id: String,
+    object: &'static str,
+    created: u64,
+    model: String,
+    system_fingerprint: Option<&'static str>,
+}
+
+impl Head {
+    pub(super) fn new(id: &str, object: &'static str, served: &Served) -> Self {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH);
+        Self {
+            id: format!("chatcmpl-{id}"),
+            object,
+            created: now.map_or(0, |now| now.as_secs()),
+            model: served.model.as_str().to_owned(),
+            system_fingerprint: None,
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct Completion<'a> {
+    #[serde(flatten)]
+    head: &'a Head,
+    choices: Vec<Choice<'a>>,
+    usage: Usage,
+}
+
+#[derive(Serialize)]
+struct Choice<'a> {
+    index: usize,
+    message: Message<'a>,
+    logprobs: Option<Logprobs<'a>>,
+    finish_reason: Option<&'static str>,
+}
+
+#[derive(Serialize)]
+struct Message<'a> {
+    role: &'static str,
+    content: Option<&'a str>,
+    refusal: Option<&'static str>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    tool_calls: Vec<Call<'a>>,
+}
+
+#[derive(Serialize)]
+struct Call<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    index: Option<u8>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    id: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    r#type: Option<&'static str>,
+    function: Function<'a>,
+}
+
+#[derive(Serialize)]
+struct Function<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name: Option<&'a str>,
+    arguments: &'a str,
+}
+
+#[derive(Serialize)]
+struct Logprobs<'a> {
+    content: Vec<TokenLogprob<'a>>,
+    refusal: Option<&'static str>,
+}
+
+#[derive(Serialize)]
+struct TokenLogprob<'a> {
+    token: String,
+    logprob: f32,
+    bytes: &'a [u8],
+    top_logprobs: Vec<Alternative<'a>>,
+}
+
+#[derive(Serialize)]
+struct Alternative<'a> {
+    token: String,
+    logprob: f32,
+    bytes: &'a [u8],
+}
+
+fn logprobs(tokens: &[GeneratedToken]) -> Logprobs<'_> {
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let content = tokens.iter().map(|token| TokenLogprob {
+        token: text(&token.bytes),
+        logprob: token.logprob,
+        bytes: &token.bytes,
+        top_logprobs: token
+            .alternatives
+            .iter()
+            .map(|(bytes, logprob)| Alternative {
+                token: text(bytes),
+                logprob: *logprob,
+                bytes,
+            })
+            .collect(),
+    });
+    Logprobs {
+        content: content.collect(),
+        refusal: None,
+    }
+}
+
+/// The whole answer.
+pub(super) fn whole(
+    head: &Head,
+    answers: &[Generated],
+    answer: &Answer,
+    tells_logprobs: bool,
+) -> serde_json::Result<Vec<u8>> {
+    let choices = answers.iter().enumerate().map(|(index, one)| Choice {
+        index,
+        message: Message {
+            role: "assistant",
+            content: (!one.text.is_empty() || one.tool_calls.is_empty()).then_some(&one.text),
+            refusal: None,
+            tool_calls: one
+                .tool_calls
+                .iter()
+                .map(|call| Call {
+                    index: None,
+                    id: Some(&call.id),
+                    r#type: Some("function"),
+                    function: Function {
+                        name: Some(&call.name),
+                        arguments: &call.arguments,
+                    },
+                })
+                .collect(),
+        },
+        logprobs: tells_logprobs.then(|| logprobs(&one.tokens)),
+        finish_reason: one.finish.map(FinishReason::name),
+    });
+    serde_json::to_vec(&Completion {
+        head,
+        choices: choices.collect(),
+        usage: answer.usage.into(),
+    })
+}
+
+#[derive(Serialize)]
+struct Chunk<'a> {
+    #[serde(flatten)]
+    head: &'a Head,
+    choices: &'a [Piece<'a>],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    usage: Option<Option<Usage>>,
+}
+
+#[derive(Serialize)]
+struct Piece<'a> {
+    index: u8,
+    delta: DeltaForm<'a>,
+    logprobs: Option<Logprobs<'a>>,
+    finish_reason: Option<&'static str>,
+}
+
+#[derive(Default, Serialize)]
+struct DeltaForm<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    role: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    content: Option<&'a str>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    tool_calls: Vec<Call<'a>>,
+}
+
+/// Writes an answer in pieces.
+#[derive(Debug)]
+pub(super) struct Chunks {
+    pub(super) head: Head,
+    pub(super) choices: u8,
+    pub(super) tells_usage: bool,
+    pub(super) tells_logprobs: bool,
+}
+
+impl Chunks {
+    fn piece(&self, piece: Piece<'_>, out: &mut Vec<u8>) {
+        let chunk = Chunk {
+            head: &self.head,
+            choices: &[piece],
+            usage: self.tells_usage.then_some(None),
+        };
+        write_event(&chunk, out);
+    }
+
+    fn delta(&self, delta: &Delta, out: &mut Vec<u8>) {
+        let piece = Piece {
+            index: delta.choice,
+            delta: DeltaForm {
+                content: Some(&delta.text),
+                ..DeltaForm::default()
+            },
+            logprobs: self.tells_logprobs.then(|| logprobs(&delta.tokens)),
+            finish_reason: None,
+        };
+        self.piece(piece, out);
+    }
+
+    fn call(&self, delta: &ToolCallDelta, out: &mut Vec<u8>) {
+        let is_first = !delta.call.id.is_empty();
+        let call = Call {
+            index: Some(delta.index),
+            id: is_first.then_some(delta.call.id.as_str()),
+            r#type: is_first.then_some("function"),
+            function: Function {
+                name: is_first.then_some(delta.call.name.as_str()),
+                arguments: &delta.call.arguments,
+            },
+        };
+        let piece = Piece {
+            index: delta.choice,
+            delta: DeltaForm {
+                tool_calls: vec![call],
+                ..DeltaForm::default()
+            },
+            logprobs: None,
+            finish_reason: None,
+        };
+        self.piece(piece, out);
+    }
+}
+
+impl EventWriter for Chunks {
+    fn begin(&mut self, out: &mut Vec<u8>) {
+        for index in 0..self.choices {
+            let delta = DeltaForm {
+                role: Some("assistant"),
+                content: Some(""),
+                ..DeltaForm::default()
+            };
+            let piece = Piece {
+                index,
+                delta,
+                logprobs: None,
+                finish_reason: None,
+            };
+            self.piece(piece, out);
+        }
+    }
+
+    fn event(&mut self, event: &Event, out: &mut Vec<u8>) {
+        match event {
+            Event::Delta(delta) => self.delta(delta, out),
+            Event::ToolCall(delta) => self.call(delta, out),
+            Event::Finished(choice, reason) => {
+                let piece = Piece {
+                    index: *choice,
+                    delta: DeltaForm::default(),
+                    logprobs: None,
+                    finish_reason: Some(reason.name()),
+                };
+                self.piece(piece, out);
+            }
+            Event::Usage(usage) if self.tells_usage => {
+                let chunk = Chunk {
+                    head: &self.head,
+                    choices: &[],
+                    usage: Some(Some((*usage).into())),
+                };
+                write_event(&chunk, out);
+            }
+            Event::Usage(_) | Event::Embeddings(_) | Event::Outputs(_) => {}
+        }
+    }
+}
