@@ -12,14 +12,17 @@ use super::layout::Layout;
 use super::value::{Memory, Value, out_of_memory};
 use crate::engine::RunError;
 
+/// Bytes that rows which are done may hold before the oldest of them goes.
+const MOST_IDLE: usize = 128 << 20;
 /// Tokens that rows have room for at first; it doubles as it is needed.
 const FIRST_ROOM: usize = 512;
 
 /// All rows of one decoder.
 pub(super) struct Cache {
     layout: Layout,
-    /// One for each cache: keys and values of every layer.
-    memories: Vec<Rc<Memory>>,
+    /// Keys and values of every layer, one after the other. One allocation, so that the system gives
+    /// pages only for what is used.
+    memory: Option<Rc<Memory>>,
     rows: Vec<Row>,
     /// Tokens that each row has room for.
     room: usize,
@@ -46,7 +49,7 @@ impl Cache {
     ) -> Result<Self, RunError> {
         let mut cache = Self {
             layout,
-            memories: Vec::new(),
+            memory: None,
             rows: Vec::new(),
             room: 0,
             most_rows,
@@ -79,25 +82,28 @@ impl Cache {
         if count < keep.max(1) {
             return Err(RunError::Overloaded);
         }
-        let head = self.layout.head_size * self.layout.element.size_bytes();
-        let bytes = count * self.layout.heads * room * head;
-        let mut grown = Vec::with_capacity(self.layout.past.len());
-        for _ in 0..self.layout.past.len() {
-            grown.push(Memory::new(bytes).ok_or_else(out_of_memory)?);
-        }
-        self.rows.resize(self.rows.len().max(count), Row::default());
-        self.rows.truncate(count);
-        for (new, old) in grown.iter().zip(&self.memories) {
-            for (index, row) in self.rows.iter().enumerate() {
-                for strip in 0..self.layout.heads {
-                    let at = index * self.layout.heads + strip;
-                    let held = row.tokens.len() * head;
-                    new.copy_from(old, at * self.room * head, at * room * head, held);
+        let caches = self.layout.past.len();
+        let grown = Memory::new(caches * count * self.layout.heads * room * self.head());
+        let grown = grown.ok_or_else(out_of_memory)?;
+        let before = self.rows.len();
+        if let Some(old) = &self.memory {
+            let kept = self.rows.iter().enumerate().take(count);
+            for (index, row) in kept {
+                let held = row.tokens.len() * self.head();
+                for cache in 0..caches {
+                    for strip in 0..self.layout.heads {
+                        let at = |rows: usize, room: usize| {
+                            let row = cache * rows + index;
+                            (row * self.layout.heads + strip) * room * self.head()
+                        };
+                        grown.copy_from(old, at(before, self.room), at(count, room), held);
+                    }
                 }
             }
         }
+        self.rows.resize(count, Row::default());
         self.views.clear();
-        self.memories = grown;
+        self.memory = Some(grown);
         self.room = room;
         Ok(())
     }
@@ -117,9 +123,13 @@ impl Cache {
         all.max_by_key(|(_, common)| *common).unwrap_or((0, 0))
     }
 
-    /// The row at or after `from` that was used longest ago.
+    /// The row at or after `from` whose content is to go: one that holds nothing while those that are
+    /// done hold little, and else the one that was used longest ago.
     pub(super) fn oldest(&self, from: usize) -> Option<usize> {
-        let rows = self.rows.iter().enumerate().skip(from);
+        let idle = || self.rows.iter().enumerate().skip(from);
+        let held: usize = idle().map(|(_, row)| row.tokens.len()).sum();
+        let is_full = held * self.layout.token_bytes() > MOST_IDLE;
+        let rows = idle().filter(|(_, row)| !is_full || !row.tokens.is_empty());
         rows.min_by_key(|(_, row)| row.used).map(|(index, _)| index)
     }
 
@@ -178,11 +188,12 @@ impl Cache {
             ..
         } = self.layout;
         let shape = [count, heads, self.room, head_size];
-        let offset = first * heads * self.room * head_size * element.size_bytes();
-        let made = self
-            .memories
-            .iter()
-            .map(|memory| Value::over(memory, offset, element, &shape));
+        let memory = self.memory.as_ref().ok_or_else(out_of_memory)?;
+        let made = (0..self.layout.past.len()).map(|cache| {
+            let row = cache * self.rows.len() + first;
+            let offset = row * heads * self.room * self.head();
+            Value::over(memory, offset, element, &shape)
+        });
         let made = made.collect::<Result<Vec<_>, _>>()?;
         // One for decoding and one for what is read in, usually.
         if self.views.len() >= 4 {
@@ -192,6 +203,11 @@ impl Cache {
         Ok(self.views.last().map_or(&[], |view| &view.2))
     }
 
+    /// Bytes of one token in one head of one cache.
+    fn head(&self) -> usize {
+        self.layout.head_size * self.layout.element.size_bytes()
+    }
+
     /// Calls `act` for every strip (a head of a row) of every memory, with what gives a row's strip and
     /// the size of one, and how many bytes `tokens` take.
     fn for_strips(
@@ -199,14 +215,13 @@ impl Cache {
         tokens: usize,
         act: impl Fn(&Memory, &dyn Fn(usize) -> usize, usize, usize),
     ) {
-        let head = self.layout.head_size * self.layout.element.size_bytes();
-        if tokens == 0 {
+        let Some(memory) = self.memory.as_ref().filter(|_| tokens > 0) else {
             return;
-        }
-        for memory in &self.memories {
+        };
+        for cache in 0..self.layout.past.len() {
             for strip in 0..self.layout.heads {
-                let at = |row: usize| row * self.layout.heads + strip;
-                act(memory, &at, self.room * head, tokens * head);
+                let at = |row: usize| (cache * self.rows.len() + row) * self.layout.heads + strip;
+                act(memory, &at, self.room * self.head(), tokens * self.head());
             }
         }
     }

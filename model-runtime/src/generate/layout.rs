@@ -98,6 +98,8 @@ struct Decoder {
     inputs: Inputs,
     #[serde(default)]
     outputs: Outputs,
+    head_size: Option<usize>,
+    num_key_value_heads: Option<usize>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -174,6 +176,8 @@ impl From<Ids> for Vec<u32> {
 struct HuggingFace {
     eos_token_id: Option<Ids>,
     max_position_embeddings: Option<usize>,
+    head_dim: Option<usize>,
+    num_key_value_heads: Option<usize>,
     do_sample: Option<bool>,
     temperature: Option<f32>,
     top_p: Option<f32>,
@@ -195,6 +199,8 @@ const USUAL_CONTEXT: usize = 2048;
 const MAX_CONTEXT: usize = 1 << 20;
 /// Most layers.
 const MAX_LAYERS: usize = 1024;
+/// Most heads, and the largest of them.
+const MAX_SIZE: usize = 1 << 14;
 
 impl Descriptions {
     /// Reads them; what is not there is not there.
@@ -261,7 +267,8 @@ impl Descriptions {
             return Err(NotADecoder(format!("its input `{name}` is not understood")));
         }
         let first = past.first().map(|name| ports.input(name)).transpose()?;
-        let cache = first.and_then(cache_shape).ok_or_else(|| {
+        let cache = first.and_then(|info| self.cache_shape(info));
+        let cache = cache.ok_or_else(|| {
             NotADecoder("its caches are not floats of shape [batch, heads, tokens, size]".into())
         })?;
         let search = self.genai.as_ref().map(|genai| &genai.search);
@@ -277,6 +284,41 @@ impl Descriptions {
             element: cache.element,
             vocabulary: ports.vocabulary(&outputs.logits)?,
             in_place: search.is_some_and(|search| search.past_present_share_buffer),
+        })
+    }
+
+    /// Heads and their size, which exports often leave to the descriptions beside them.
+    fn cache_shape(&self, info: &TensorInfo) -> Option<CacheShape> {
+        let [_, heads, _, head_size] = info.shape.as_slice() else {
+            return None;
+        };
+        let genai = self.genai.as_ref().map(|genai| &genai.model.decoder);
+        let told_heads = genai.and_then(|decoder| decoder.num_key_value_heads);
+        let told_size = genai.and_then(|decoder| decoder.head_size);
+        let size = |dim: i64, told: Option<usize>| {
+            let fixed = usize::try_from(dim).ok().or(told);
+            fixed.filter(|size| (1..=MAX_SIZE).contains(size))
+        };
+        let element = match info.datatype {
+            DataType::Fp32 => Some(Element::Fp32),
+            DataType::Fp16 => Some(Element::Fp16),
+            DataType::Bool
+            | DataType::Uint8
+            | DataType::Uint16
+            | DataType::Uint32
+            | DataType::Uint64
+            | DataType::Int8
+            | DataType::Int16
+            | DataType::Int32
+            | DataType::Int64
+            | DataType::Bf16
+            | DataType::Fp64
+            | DataType::Bytes => None,
+        };
+        Some(CacheShape {
+            heads: size(*heads, told_heads.or(self.config.num_key_value_heads))?,
+            head_size: size(*head_size, told_size.or(self.config.head_dim))?,
+            element: element?,
         })
     }
 }
@@ -369,32 +411,4 @@ struct CacheShape {
     heads: usize,
     head_size: usize,
     element: Element,
-}
-
-fn cache_shape(info: &TensorInfo) -> Option<CacheShape> {
-    let [_, heads, _, head_size] = info.shape.as_slice() else {
-        return None;
-    };
-    let size = |dim: i64| usize::try_from(dim).ok().filter(|size| *size > 0);
-    let element = match info.datatype {
-        DataType::Fp32 => Some(Element::Fp32),
-        DataType::Fp16 => Some(Element::Fp16),
-        DataType::Bool
-        | DataType::Uint8
-        | DataType::Uint16
-        | DataType::Uint32
-        | DataType::Uint64
-        | DataType::Int8
-        | DataType::Int16
-        | DataType::Int32
-        | DataType::Int64
-        | DataType::Bf16
-        | DataType::Fp64
-        | DataType::Bytes => None,
-    };
-    Some(CacheShape {
-        heads: size(*heads)?,
-        head_size: size(*head_size)?,
-        element: element?,
-    })
 }

@@ -49,6 +49,9 @@ impl Element {
 /// once they are touched.
 pub(super) struct Memory {
     data: NonNull<u8>,
+    bytes: usize,
+    /// As it was allocated, before it was aligned.
+    start: NonNull<u8>,
     layout: std::alloc::Layout,
     /// One thread's own: runs write through values that point here.
     _not_shared: PhantomData<Rc<()>>,
@@ -58,20 +61,25 @@ impl Memory {
     const ALIGNMENT: usize = 64;
 
     pub(super) fn new(bytes: usize) -> Option<Rc<Self>> {
-        let layout =
-            std::alloc::Layout::from_size_align(bytes.max(Self::ALIGNMENT), Self::ALIGNMENT)
-                .ok()?;
+        // With a wider alignment than the system's own, zeroing would touch every page.
+        let all = bytes.checked_add(Self::ALIGNMENT)?;
+        let layout = std::alloc::Layout::from_size_align(all, align_of::<u128>()).ok()?;
         // SAFETY: the layout is not empty.
-        let data = NonNull::new(unsafe { std::alloc::alloc_zeroed(layout) })?;
+        let start = NonNull::new(unsafe { std::alloc::alloc_zeroed(layout) })?;
+        let skipped = start.align_offset(Self::ALIGNMENT);
+        // SAFETY: fewer bytes are skipped than were added.
+        let data = unsafe { start.add(skipped) };
         Some(Rc::new(Self {
             data,
+            bytes,
+            start,
             layout,
             _not_shared: PhantomData,
         }))
     }
 
     pub(super) const fn bytes(&self) -> usize {
-        self.layout.size()
+        self.bytes
     }
 
     /// Copies `bytes` from one place to another; they may overlap.
@@ -123,7 +131,7 @@ impl Drop for Memory {
     fn drop(&mut self) {
         // SAFETY: allocated with this layout, and every value over it has been released: each keeps it
         // alive.
-        unsafe { std::alloc::dealloc(self.data.as_ptr(), self.layout) };
+        unsafe { std::alloc::dealloc(self.start.as_ptr(), self.layout) };
     }
 }
 

@@ -3,6 +3,9 @@
 
 use crate::text::Text;
 
+/// Most tokens of one character: those of its bytes.
+const LONGEST: usize = 5;
+
 /// Text of tokens that come one by one. A character may need several of them.
 #[derive(Default)]
 pub(super) struct Wording {
@@ -20,8 +23,9 @@ impl Wording {
         self.ids.push(id);
         let before = self.text(self.from, self.told, text);
         let now = self.text(self.from, self.ids.len(), text);
-        // A replacement character at the end is the first part of one that is not there yet.
-        if now.ends_with('\u{fffd}') || now.len() <= before.len() {
+        // A replacement character at the end is the first part of one that is not there yet, or of none.
+        let is_open = now.ends_with('\u{fffd}') && self.ids.len() - self.told < LONGEST;
+        if is_open || now.len() <= before.len() {
             return String::new();
         }
         let new = now.get(before.len()..).map(str::to_owned);
