@@ -14,6 +14,23 @@ async fn the_openai_client_works_unchanged() {
 }
 
 #[tokio::test]
+async fn the_openai_client_chats_here_and_through_the_gateway() {
+    let gateway = Gateway::start().await;
+    let agent = Agent::start(Some(&gateway)).await;
+    agent.attached().await;
+    let url = format!("http://{}/v1", agent.http);
+    client("openai_chat.py", &[&url, &agent.token()]).await;
+    // What left was text of a request that may, and nothing else.
+    let served = gateway.ask(&["served"]).await;
+    let chats = served.as_array().unwrap().iter();
+    let of_decoder: u64 = chats
+        .filter(|one| one["model"] == "genai")
+        .filter_map(|one| one["requests"].as_u64())
+        .sum();
+    assert_eq!(of_decoder, 3, "{served}");
+}
+
+#[tokio::test]
 async fn the_triton_clients_work_over_grpc_and_http() {
     let agent = Agent::start(None).await;
     let (grpc, http, token) = (

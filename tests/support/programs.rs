@@ -124,9 +124,11 @@ impl Gateway {
         let text = format!(
             "insecureDev: true\nstateDir: state\nlisten: {{ grpc: '{grpc}', http: '127.0.0.1:0' }}\n\
              runtime: {{ library: {:?} }}\npolicy: policy.yaml\n\
-             models: [{{ path: {:?}, variants: [fp32], usdPerMillionTokens: 0.02 }}]\n",
+             models:\n  - {{ path: {:?}, variants: [fp32], usdPerMillionTokens: 0.02 }}\n  \
+             - {{ path: {:?}, usdPerMillionTokens: 2 }}\n",
             library(),
-            setup("models/minilm")
+            setup("models/minilm"),
+            setup("models/decoders/genai")
         );
         std::fs::write(&config, text).unwrap();
         std::fs::write(folder.path().join("policy.yaml"), policy).unwrap();
@@ -211,8 +213,9 @@ impl Agent {
             )
         });
         let models = format!(
-            "models:\n  - {{ path: {:?}, variants: [int8] }}\n  - {{ path: {:?} }}\n  - {{ path: {:?} }}\n",
+            "models:\n  - {{ path: {:?}, variants: [int8] }}\n  - {{ path: {:?} }}\n  - {{ path: {:?} }}\n  - {{ path: {:?} }}\n",
             setup("models/minilm"),
+            setup("models/decoders/genai"),
             setup("models/fixtures/echo"),
             setup("models/fixtures/identity_bytes")
         );

@@ -1,0 +1,83 @@
+"""Chats and completions with the official client: whole, as they come, here and through the gateway."""
+
+import sys
+
+import openai
+
+client = openai.OpenAI(base_url=sys.argv[1], api_key=sys.argv[2], max_retries=0)
+MODEL = "genai"
+ELSEWHERE = {"x-tideline-app": "indexer"}
+tide = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "When does the tide turn? é"}]
+
+
+def ask(messages=tide, **more):
+    return client.chat.completions.create(model=MODEL, messages=messages, temperature=0, **more)
+
+
+whole = ask(max_tokens=24)
+assert whole.object == "chat.completion" and whole.model == MODEL, whole
+assert whole.choices[0].finish_reason == "length" and whole.choices[0].message.role == "assistant"
+assert whole.usage.completion_tokens == 24 and whole.usage.total_tokens == whole.usage.prompt_tokens + 24
+
+# The same text as it comes; its prompt is in the cache by now.
+text, finish, usage = "", None, None
+for chunk in ask(max_tokens=24, stream=True, stream_options={"include_usage": True}):
+    if chunk.usage:
+        usage = chunk.usage
+    for choice in chunk.choices:
+        text += choice.delta.content or ""
+        finish = choice.finish_reason or finish
+assert text == whole.choices[0].message.content, (text, whole.choices[0].message.content)
+assert finish == "length" and usage.completion_tokens == 24
+assert usage.prompt_tokens_details.cached_tokens == usage.prompt_tokens - 1
+
+# Through the gateway, which has the same weights: the same text, from another place.
+raw = client.chat.completions.with_raw_response.create(
+    model=MODEL, messages=tide, temperature=0, max_tokens=24, extra_headers=ELSEWHERE)
+assert raw.headers["x-tideline-placement"] == "cloud", raw.headers
+assert raw.parse().choices[0].message.content == text
+assert abs(float(raw.headers["x-tideline-cost-usd"]) - 2e-6 * raw.parse().usage.total_tokens) < 1e-12
+streamed = ask(max_tokens=24, stream=True, extra_headers=ELSEWHERE)
+assert streamed.response.headers["x-tideline-placement"] == "cloud"
+assert "".join(choice.delta.content or "" for chunk in streamed for choice in chunk.choices) == text
+
+# One sensitive message anywhere in the conversation keeps all of it here.
+kept = client.chat.completions.with_raw_response.create(
+    model=MODEL, temperature=0, max_tokens=2, extra_headers=ELSEWHERE,
+    messages=[{"role": "user", "content": "I am jo@example.com"}, {"role": "assistant", "content": "Hello."}, *tide])
+assert kept.headers["x-tideline-placement"] == "device", kept.headers
+assert "pii.email" in kept.headers["x-tideline-reason"], kept.headers
+
+several = ask(max_tokens=8, n=3, logprobs=True, top_logprobs=2)
+assert len(several.choices) == 3 and several.usage.completion_tokens == 24
+content = several.choices[0].logprobs.content
+assert len(content) == 8 and all(one.logprob <= 0 and len(one.top_logprobs) == 2 for one in content)
+hot = lambda seed: client.chat.completions.create(model=MODEL, messages=tide, seed=seed, temperature=1.5, max_tokens=16)
+assert hot(7).choices[0].message.content == hot(7).choices[0].message.content != hot(8).choices[0].message.content
+stopped = ask(max_tokens=24, stop=[text[6:8]])
+assert stopped.choices[0].finish_reason == "stop"
+assert stopped.choices[0].message.content == text[: text.index(text[6:8])]
+
+completion = client.completions.create(model=MODEL, prompt="The tide", max_tokens=9, temperature=0)
+pieces = client.completions.create(model=MODEL, prompt="The tide", max_tokens=9, temperature=0, stream=True)
+assert completion.choices[0].text == "".join(c.text for chunk in pieces for c in chunk.choices)
+elsewhere = client.completions.create(model=MODEL, prompt="The tide", max_tokens=9, temperature=0, extra_headers=ELSEWHERE)
+assert elsewhere.choices[0].text == completion.choices[0].text
+
+
+def refused(status, code, param=None, **call):
+    try:
+        ask(**call)
+    except openai.APIStatusError as error:
+        assert (error.status_code, error.code, error.param) == (status, code, param), error.response.text
+        return
+    raise AssertionError(f"{call} was not refused")
+
+
+refused(400, "context_length_exceeded", "messages", messages=[{"role": "user", "content": "x" * 5000}])
+refused(400, "invalid_request", "temperature", max_tokens=1, extra_body={"temperature": 3})
+refused(400, "unsupported_parameter", "functions", extra_body={"functions": []})
+refused(400, "unsupported_parameter", "messages", messages=[{"role": "user", "content": [
+    {"type": "image_url", "image_url": {"url": "data:,"}}]}])
+refused(400, "invalid_request", "messages", messages=[])
+print("ok")
