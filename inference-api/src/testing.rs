@@ -14,9 +14,10 @@ use tower::{ServiceExt, service_fn};
 use crate::catalog::{Catalog, EmbeddingShape, ModelCard, ServerInfo, TensorSpec};
 use crate::error::{ErrorKind, InferenceError};
 use crate::front::Front;
+use crate::generation::{Delta, FinishReason, GeneratedToken, Prompt, ToolCall, ToolCallDelta};
 use crate::limits::Limits;
 use crate::request::{EmbeddingInput, InferenceRequest, ModelName, Task, TaskKind};
-use crate::stream::{Explanation, InferenceStream, Output, Placement, Served, Usage};
+use crate::stream::{Event, Explanation, InferenceStream, Output, Placement, Served, Usage};
 use crate::tensor::DataType;
 
 /// A front over [`answer`].
@@ -54,8 +55,16 @@ pub(crate) async fn answer(request: InferenceRequest) -> Result<InferenceStream,
             let inputs = task.inputs.into_iter();
             Output::Tensors(inputs.filter(|tensor| wanted(tensor.name())).collect())
         }
-        Task::Chat(_) | Task::Completion(_) => {
-            return Err(InferenceError::internal().with_log("nothing is generated here yet"));
+        Task::Chat(task) => {
+            let said = task.messages.last().map_or("", |message| &message.content);
+            let choices = task.sampling.choices.map_or(1, std::num::NonZeroU8::get);
+            return Ok(echo(served, said, choices));
+        }
+        Task::Completion(task) => {
+            let Prompt::Text(said) = &task.prompt else {
+                return Err(InferenceError::invalid("text is echoed alone"));
+            };
+            return Ok(echo(served, said, 1));
         }
     };
     let usage = Usage {
@@ -63,6 +72,57 @@ pub(crate) async fn answer(request: InferenceRequest) -> Result<InferenceStream,
         ..Usage::default()
     };
     Ok(InferenceStream::once(Arc::new(served), output, usage))
+}
+
+/// Says the words again, one by one, in each answer; a model called `breaks` fails after two, and one
+/// called `calls` calls a tool instead.
+fn echo(served: Served, said: &str, choices: u8) -> InferenceStream {
+    let name = served.model.as_str().to_owned();
+    let mut events = Vec::new();
+    for choice in 0..choices {
+        if name == "calls" {
+            for (id, arguments) in [("call_1", "{\"a\":"), ("", "1}")] {
+                let call = ToolCall {
+                    id: id.to_owned(),
+                    name: if id.is_empty() { "" } else { "add" }.to_owned(),
+                    arguments: arguments.to_owned(),
+                };
+                events.push(Ok(Event::ToolCall(ToolCallDelta {
+                    choice,
+                    index: 0,
+                    call,
+                })));
+            }
+            events.push(Ok(Event::Finished(choice, FinishReason::ToolCalls)));
+            continue;
+        }
+        for (index, word) in said.split_inclusive(' ').enumerate() {
+            if name == "breaks" && index == 2 {
+                let error = InferenceError::new(ErrorKind::Unavailable, "the model broke");
+                events.push(Err(error));
+            }
+            let token = GeneratedToken {
+                id: 1,
+                logprob: -0.5,
+                bytes: word.as_bytes().to_vec(),
+                alternatives: vec![(b"other".to_vec(), -1.5)],
+            };
+            events.push(Ok(Event::Delta(Delta {
+                choice,
+                text: word.to_owned(),
+                tokens: vec![token],
+            })));
+        }
+        events.push(Ok(Event::Finished(choice, FinishReason::Stop)));
+    }
+    let usage = Usage {
+        prompt_tokens: 7,
+        cached_tokens: 2,
+        completion_tokens: 5,
+        ..Usage::default()
+    };
+    events.push(Ok(Event::Usage(usage)));
+    InferenceStream::flowing(Arc::new(served), futures::stream::iter(events))
 }
 
 fn vector(input: &EmbeddingInput) -> Vec<f32> {

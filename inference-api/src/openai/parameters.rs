@@ -6,6 +6,7 @@ use std::num::NonZeroU8;
 
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
+use serde_path_to_error::Segment;
 
 use crate::context::UserName;
 use crate::error::{ErrorKind, InferenceError};
@@ -55,13 +56,12 @@ impl<'b> Parameters<'b> {
         };
         let mut json = serde_json::Deserializer::from_str(raw.get());
         serde_path_to_error::deserialize(&mut json).map_err(|error| {
-            // A path is made of our own names and of numbers.
-            let path = error.path().to_string();
-            let within = match path.as_str() {
-                "." => String::new(),
-                path if path.starts_with('[') => path.to_owned(),
-                path => format!(".{path}"),
-            };
+            // Names in a path may be the caller's own; numbers say enough.
+            let numbers = error.path().iter().map_while(|segment| match segment {
+                Segment::Seq { index } => Some(format!("[{index}]")),
+                Segment::Map { .. } | Segment::Enum { .. } | Segment::Unknown => None,
+            });
+            let within: String = numbers.collect();
             wrong(name, &format!("'{name}{within}' must be {expected}"))
         })
     }
