@@ -138,7 +138,7 @@ async fn what_fails_in_the_middle_ends_with_an_error_and_nothing_after_it() {
     // Whole, there is no half of an answer.
     let mut whole = hello(json!({}));
     whole["model"] = "breaks".into();
-    assert_eq!(ask(CHAT, &whole).await.status, 503);
+    assert_eq!(ask(CHAT, &whole).await.status, 502);
 }
 
 #[tokio::test]
