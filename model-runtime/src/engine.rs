@@ -61,6 +61,9 @@ pub enum RunError {
     /// A conversation could not be made a prompt.
     #[error(transparent)]
     Template(#[from] crate::generate::TemplateError),
+    /// Answers cannot be held to that format.
+    #[error("{0}")]
+    Format(String),
     /// The model does another task.
     #[error("the model does not do this task")]
     WrongTask,

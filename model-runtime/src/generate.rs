@@ -6,6 +6,7 @@
 
 mod cache;
 mod decoder;
+mod guide;
 mod layout;
 mod sample;
 mod scheduler;
@@ -24,6 +25,8 @@ use std::time::Instant;
 use tokio::sync::mpsc::{OwnedPermit, Receiver, Sender, channel};
 
 pub(crate) use self::decoder::Bounds;
+pub(crate) use self::guide::Guides;
+pub use self::guide::{Format, Guide};
 pub(crate) use self::layout::{Descriptions, Habits, Layout, NotADecoder};
 pub use self::sample::Sampling;
 pub(crate) use self::template::Template;
@@ -43,6 +46,8 @@ pub struct GenerateRequest {
     pub sampling: Sampling,
     /// Texts that end the answer and are not part of it.
     pub stop: Vec<String>,
+    /// What holds the answer to a format.
+    pub guide: Option<Guide>,
     /// When it must be done.
     pub deadline: Instant,
 }

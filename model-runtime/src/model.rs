@@ -1,7 +1,7 @@
 //! A loaded model: what it says of itself, and how it is run.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use crate::embed::Embedder;
@@ -9,7 +9,8 @@ use crate::engine::gather::runs;
 use crate::engine::{Engine, Inference, Power, RunError};
 use crate::figures::{Figures, Speed};
 use crate::generate::{
-    ChatMessage, GenerateRequest, Generation, Generator, Habits, Sampling, Template, TemplateError,
+    ChatMessage, Format, GenerateRequest, Generation, Generator, Guide, Guides, Habits, Sampling,
+    Template, TemplateError,
 };
 use crate::package::{Digest, Precision, Task};
 use crate::provider::ProviderName;
@@ -34,6 +35,8 @@ pub(crate) struct Parts {
 pub(crate) struct Generates {
     pub(crate) habits: Habits,
     pub(crate) template: Result<Template, TemplateError>,
+    /// Made when the first answer is to be held to a format.
+    pub(crate) guides: OnceLock<Result<Guides, RunError>>,
 }
 
 pub(crate) struct Loaded {
@@ -192,7 +195,9 @@ impl Model {
     /// The text that it generates, if it does.
     #[must_use]
     pub fn generation(&self) -> Option<GenerationInfo> {
-        let Generates { habits, template } = self.0.generation.as_ref()?;
+        let Generates {
+            habits, template, ..
+        } = self.0.generation.as_ref()?;
         Some(GenerationInfo {
             context: habits.context,
             sampling: habits.sampling(),
@@ -249,6 +254,21 @@ impl Model {
             });
         }
         Ok(prompt)
+    }
+
+    /// What holds an answer to `format`. The first takes a moment, which depends on the vocabulary.
+    ///
+    /// # Errors
+    /// [`RunError::Format`] when nothing can fit the schema, or it is not understood.
+    pub fn guide(&self, format: &Format) -> Result<Guide, RunError> {
+        let generates = self.0.generation.as_ref().ok_or(RunError::WrongTask)?;
+        let text = self.text()?;
+        let guides = generates.guides.get_or_init(|| {
+            let tokenizer = text.to_json().ok_or(RunError::Output)?;
+            let end = generates.habits.ends.first().copied().unwrap_or(0);
+            Guides::new(&tokenizer, text.vocabulary(), end)
+        });
+        guides.as_ref().map_err(Clone::clone)?.guide(format)
     }
 
     /// Begins an answer, by the variant of that name.

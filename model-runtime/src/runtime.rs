@@ -6,7 +6,7 @@ mod measure;
 
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 use crate::embed::{Embedder, NotAnEmbedder};
@@ -199,7 +199,11 @@ impl Runtime {
             signature,
             text,
             embedder,
-            generation: habits.map(|habits| Generates { habits, template }),
+            generation: habits.map(|habits| Generates {
+                habits,
+                template,
+                guides: OnceLock::new(),
+            }),
             variants: vec![loaded],
         })
     }

@@ -200,6 +200,11 @@ impl Text {
         TokenizedText((0..count).map(|i| (1000 + i * 37) % highest + 1).collect())
     }
 
+    /// All of the tokenizer, as its file has it.
+    pub(crate) fn to_json(&self) -> Option<serde_json::Value> {
+        serde_json::to_value(&self.0.tokenizer).ok()
+    }
+
     pub(crate) fn vocabulary(&self) -> u32 {
         self.0.vocabulary
     }

@@ -36,6 +36,7 @@ fn request(model: &Model, text: &str, max_tokens: usize) -> GenerateRequest {
         max_tokens: Some(max_tokens),
         sampling: greedy(),
         stop: Vec::new(),
+        guide: None,
         deadline: Instant::now() + Duration::from_secs(60),
     }
 }

@@ -27,7 +27,7 @@ async fn the_openai_client_chats_here_and_through_the_gateway() {
         .filter(|one| one["model"] == "genai")
         .filter_map(|one| one["requests"].as_u64())
         .sum();
-    assert_eq!(of_decoder, 3, "{served}");
+    assert_eq!(of_decoder, 9, "{served}");
 }
 
 #[tokio::test]

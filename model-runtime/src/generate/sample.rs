@@ -5,6 +5,8 @@
 
 use std::collections::HashMap;
 
+use super::guide::Guide;
+use crate::engine::RunError;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng as _, SeedableRng as _};
 
@@ -64,6 +66,7 @@ pub(super) struct Drawn {
 /// Draws the tokens of one answer.
 pub(super) struct Sampler {
     how: Sampling,
+    guide: Option<Guide>,
     random: ChaCha8Rng,
     /// How often each token was drawn.
     drawn: HashMap<u32, u32>,
@@ -74,7 +77,7 @@ pub(super) struct Sampler {
 }
 
 impl Sampler {
-    pub(super) fn new(how: Sampling, prompt: &[u32]) -> Self {
+    pub(super) fn new(how: Sampling, prompt: &[u32], guide: Option<Guide>) -> Self {
         let penalised = (how.repetition_penalty - 1.0).abs() > f32::EPSILON;
         let mut prompt = if penalised {
             prompt.to_vec()
@@ -86,6 +89,7 @@ impl Sampler {
         Self {
             random: ChaCha8Rng::seed_from_u64(how.seed),
             how,
+            guide,
             drawn: HashMap::new(),
             prompt,
             logits: Vec::new(),
@@ -93,12 +97,16 @@ impl Sampler {
         }
     }
 
-    /// The next token; `None` when the logits hold no number to choose.
-    pub(super) fn draw(&mut self, logits: &[f32]) -> Option<Drawn> {
+    /// The next token.
+    ///
+    /// # Errors
+    /// [`RunError::Output`] when the logits hold no number to choose, [`RunError::Format`] when no
+    /// token fits the format.
+    pub(super) fn draw(&mut self, logits: &[f32]) -> Result<Drawn, RunError> {
         if self.is_plain() {
-            let id = likeliest(logits)?;
+            let id = likeliest(logits).ok_or(RunError::Output)?;
             self.note(id);
-            return Some(Drawn {
+            return Ok(Drawn {
                 id,
                 logprob: 0.0,
                 alternatives: Vec::new(),
@@ -107,15 +115,27 @@ impl Sampler {
         self.logits.clear();
         self.logits.extend_from_slice(logits);
         self.penalise();
-        let best = likeliest(&self.logits)?;
+        if let Some(guide) = &mut self.guide {
+            let allowed = guide.allowed()?;
+            let count = allowed.len();
+            for (at, logit) in self.logits.iter_mut().enumerate() {
+                if at >= count || !allowed.get(at) {
+                    *logit = f32::NEG_INFINITY;
+                }
+            }
+        }
+        let best = likeliest(&self.logits).ok_or(RunError::Output)?;
         let id = if self.how.temperature <= 0.0 {
             best
         } else {
-            self.choose(best)?
+            self.choose(best).ok_or(RunError::Output)?
         };
+        if let Some(guide) = &mut self.guide {
+            guide.took(id)?;
+        }
         let (logprob, alternatives) = self.logprobs(id);
         self.note(id);
-        Some(Drawn {
+        Ok(Drawn {
             id,
             logprob,
             alternatives,
@@ -134,7 +154,8 @@ impl Sampler {
             ..
         } = &self.how;
         let none = |penalty: f32| penalty.abs() <= f32::EPSILON;
-        *temperature <= 0.0
+        self.guide.is_none()
+            && *temperature <= 0.0
             && none(*frequency_penalty)
             && none(*presence_penalty)
             && none(repetition_penalty - 1.0)

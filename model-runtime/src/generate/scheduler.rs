@@ -104,7 +104,7 @@ impl Scheduler {
             Ok(cached) => {
                 self.reading = Some(Stream {
                     tells_logprobs: request.sampling.logprobs.is_some(),
-                    sampler: Sampler::new(request.sampling, &prompt),
+                    sampler: Sampler::new(request.sampling, &prompt, request.guide),
                     reply,
                     _place: place,
                     deadline: request.deadline,
@@ -167,7 +167,7 @@ impl Scheduler {
         if let Some(stream) = self.reading.take() {
             self.active.push(stream);
         }
-        self.take(row, drawn.ok_or(RunError::Output)?);
+        self.take(row, drawn);
         Ok(())
     }
 
@@ -186,7 +186,7 @@ impl Scheduler {
                 [all] => all.last(row)?,
                 each => each.get(row).ok_or(RunError::Output)?.last(0)?,
             };
-            drawn.push(stream.sampler.draw(mine).ok_or(RunError::Output)?);
+            drawn.push(stream.sampler.draw(mine));
         }
         drop(logits);
         // From the last on, so that those that end leave the numbers of those before alone.
@@ -197,7 +197,16 @@ impl Scheduler {
     }
 
     /// What becomes of a token that was drawn for a stream.
-    fn take(&mut self, row: usize, drawn: Drawn) {
+    fn take(&mut self, row: usize, drawn: Result<Drawn, RunError>) {
+        let drawn = match drawn {
+            Ok(drawn) => drawn,
+            Err(error) => {
+                if let Some(stream) = self.retire(row) {
+                    stream.reply.fail(error);
+                }
+                return;
+            }
+        };
         let Some(stream) = self.active.get_mut(row) else {
             return;
         };

@@ -115,6 +115,7 @@ fn measure(generator: &Generator, habits: &Habits, text: &Text) -> Result<Speed,
                     ..Sampling::default()
                 },
                 stop: Vec::new(),
+                guide: None,
                 deadline: begun + LONGEST,
             })
             .map_err(|error| error.to_string())?;

@@ -80,7 +80,7 @@ impl OnnxExecutor {
                     prompt,
                     deadline,
                 };
-                let events = asked.begin(&self.model, &self.variant)?;
+                let events = asked.begin(&self.model, &self.variant).await?;
                 return Ok(InferenceStream::flowing(self.served.clone(), events));
             }
             Task::Infer(InferTask { inputs, outputs }) => {
@@ -169,6 +169,7 @@ pub(super) fn told(error: RunError) -> InferenceError {
         RunError::Template(error) => {
             InferenceError::invalid(error.to_string()).with_param("messages")
         }
+        RunError::Format(message) => InferenceError::invalid(message).with_param("response_format"),
         RunError::WrongTask => {
             InferenceError::invalid("the model does not do this task").with_param("model")
         }

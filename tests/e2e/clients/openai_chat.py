@@ -1,5 +1,6 @@
 """Chats and completions with the official client: whole, as they come, here and through the gateway."""
 
+import json
 import sys
 
 import openai
@@ -64,6 +65,33 @@ assert completion.choices[0].text == "".join(c.text for chunk in pieces for c in
 elsewhere = client.completions.create(model=MODEL, prompt="The tide", max_tokens=9, temperature=0, extra_headers=ELSEWHERE)
 assert elsewhere.choices[0].text == completion.choices[0].text
 
+# Held to a format, even noise parses and fits.
+schema = {"type": "object", "additionalProperties": False, "required": ["name", "age", "tags"], "properties": {
+    "name": {"type": "string", "maxLength": 8}, "age": {"type": "integer", "minimum": 0, "maximum": 150},
+    "tags": {"type": "array", "items": {"enum": ["ebb", "flow"]}, "maxItems": 3}}}
+for seed in range(6):
+    for place in ({}, ELSEWHERE):
+        answer = client.chat.completions.create(
+            model=MODEL, messages=tide, seed=seed, temperature=1.2, max_tokens=400, extra_headers=place,
+            response_format={"type": "json_schema", "json_schema": {"name": "person", "strict": True, "schema": schema}})
+        person = json.loads(answer.choices[0].message.content)
+        assert set(person) == {"name", "age", "tags"} and len(person["name"]) <= 8 and 0 <= person["age"] <= 150
+        assert answer.choices[0].finish_reason == "stop"
+
+# So do the arguments of a tool that must be called, whole and as they come.
+tools = [{"type": "function", "function": {"name": "set_gate", "description": "Opens or closes.", "parameters": {
+    "type": "object", "additionalProperties": False, "required": ["open"], "properties": {"open": {"type": "boolean"}}}}}]
+called = ask(max_tokens=200, tools=tools, tool_choice="required").choices[0]
+assert called.finish_reason == "tool_calls" and called.message.content is None
+call = called.message.tool_calls[0]
+assert call.function.name == "set_gate" and isinstance(json.loads(call.function.arguments)["open"], bool)
+pieces = [choice.delta.tool_calls for chunk in ask(max_tokens=200, tools=tools, tool_choice="required", stream=True)
+          for choice in chunk.choices if choice.delta.tool_calls]
+assert "".join(piece[0].function.arguments for piece in pieces) == call.function.arguments
+answered = ask(max_tokens=4, tools=tools, messages=[*tide, called.message, {
+    "role": "tool", "tool_call_id": call.id, "content": "done"}])
+assert answered.usage.completion_tokens == 4
+
 
 def refused(status, code, param=None, **call):
     try:
@@ -80,4 +108,6 @@ refused(400, "unsupported_parameter", "functions", extra_body={"functions": []})
 refused(400, "unsupported_parameter", "messages", messages=[{"role": "user", "content": [
     {"type": "image_url", "image_url": {"url": "data:,"}}]}])
 refused(400, "invalid_request", "messages", messages=[])
+impossible = {"type": "json_schema", "json_schema": {"name": "none", "schema": {"type": "integer", "minimum": 2, "maximum": 1}}}
+refused(400, "invalid_request", "response_format", extra_body={"response_format": impossible})
 print("ok")

@@ -91,11 +91,9 @@ fn tool(json: String) -> Result<Tool, InferenceError> {
 
 fn format(json: &str) -> Result<ResponseFormat, InferenceError> {
     #[derive(Deserialize)]
-    #[serde(tag = "type", rename_all = "snake_case")]
-    enum Format {
-        Text,
-        JsonObject,
-        JsonSchema { json_schema: Schema },
+    struct Format {
+        r#type: String,
+        json_schema: Option<Schema>,
     }
     #[derive(Deserialize)]
     struct Schema {
@@ -104,12 +102,13 @@ fn format(json: &str) -> Result<ResponseFormat, InferenceError> {
     if json.is_empty() {
         return Ok(ResponseFormat::Text);
     }
-    let format = serde_json::from_str(json).map_err(|_content| wrong("response_format"))?;
-    Ok(match format {
-        Format::Text => ResponseFormat::Text,
-        Format::JsonObject => ResponseFormat::JsonObject,
-        Format::JsonSchema { json_schema } => ResponseFormat::JsonSchema(json_schema.schema),
-    })
+    let format: Format = serde_json::from_str(json).map_err(|_content| wrong("response_format"))?;
+    match (format.r#type.as_str(), format.json_schema) {
+        ("text", _) => Ok(ResponseFormat::Text),
+        ("json_object", _) => Ok(ResponseFormat::JsonObject),
+        ("json_schema", Some(json)) => Ok(ResponseFormat::JsonSchema(json.schema)),
+        _ => Err(wrong("response_format")),
+    }
 }
 
 fn sampling(told: wire::Sampling) -> Result<Sampling, InferenceError> {

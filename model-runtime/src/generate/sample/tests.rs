@@ -14,6 +14,7 @@ fn counts(how: &Sampling) -> [usize; 5] {
                 ..how.clone()
             },
             &[],
+            None,
         );
         let drawn = sampler.draw(&LOGITS[..4]).unwrap();
         counts[drawn.id as usize] += 1;
@@ -27,9 +28,9 @@ fn at_temperature_nothing_the_likeliest_is_taken() {
         temperature: 0.0,
         ..Sampling::default()
     };
-    assert_eq!(Sampler::new(how, &[]).draw(&LOGITS).unwrap().id, 1);
-    let nothing = Sampler::new(Sampling::default(), &[]).draw(&[f32::NAN]);
-    assert!(nothing.is_none());
+    assert_eq!(Sampler::new(how, &[], None).draw(&LOGITS).unwrap().id, 1);
+    let nothing = Sampler::new(Sampling::default(), &[], None).draw(&[f32::NAN]);
+    assert!(nothing.is_err());
 }
 
 #[test]
@@ -76,6 +77,7 @@ fn the_same_seed_draws_the_same() {
                 ..Sampling::default()
             },
             &[],
+            None,
         );
         (0..50)
             .map(|_| sampler.draw(&LOGITS[..4]).unwrap().id)
@@ -92,7 +94,7 @@ fn penalties_and_bias_move_the_choice() {
         ..Sampling::default()
     };
     let ids = |how: Sampling, prompt: &[u32]| {
-        let mut sampler = Sampler::new(how, prompt);
+        let mut sampler = Sampler::new(how, prompt, None);
         (0..3)
             .map(|_| sampler.draw(&LOGITS[..4]).unwrap().id)
             .collect::<Vec<_>>()
@@ -146,7 +148,7 @@ fn log_probabilities_are_told_before_temperature() {
         logprobs: Some(2),
         ..Sampling::default()
     };
-    let drawn = Sampler::new(how, &[]).draw(&LOGITS[..4]).unwrap();
+    let drawn = Sampler::new(how, &[], None).draw(&LOGITS[..4]).unwrap();
     let sum: f32 = LOGITS[..4].iter().map(|l| l.exp()).sum();
     assert!((drawn.logprob - (3.0 - sum.ln())).abs() < 1e-5);
     let ids: Vec<u32> = drawn.alternatives.iter().map(|one| one.0).collect();
