@@ -112,15 +112,13 @@ def _arithmetic(rng: random.Random, difficulty: str) -> Exchange:
     ]
     name, item = rng.choice(NAMES), rng.choice(ITEMS)
     if op == "+":
-        wordings += [
-            f"Add {a} and {b}.",
-            f"{name} has {a} {item} and gets {b} more. How many {item} does {name} have now?",
-        ]
+        wordings.append(f"Add {a} and {b}.")
+        if a != 1:
+            wordings.append(f"{name} has {a} {item} and gets {b} more. How many {item} does {name} have now?")
     elif op == "-":
-        wordings += [
-            f"Subtract {b} from {a}.",
-            f"{name} has {a} {item} and gives away {b}. How many {item} are left?",
-        ]
+        wordings.append(f"Subtract {b} from {a}.")
+        if a != 1:
+            wordings.append(f"{name} has {a} {item} and gives away {b}. How many {item} are left?")
     else:
         wordings += [
             f"Multiply {a} by {b}.",
@@ -412,15 +410,20 @@ SMALL_TALK = (
 # --- Making tasks ----------------------------------------------------------
 
 
-def generate(rng: random.Random, difficulty: str, family: str | None = None) -> Task:
-    """Make one task. Without a `family`, each is as likely as another."""
+def generate(
+    rng: random.Random, difficulty: str, family: str | None = None, follow_rate: float = 0.15
+) -> Task:
+    """Make one task. Without a `family`, each is as likely as another.
+
+    `follow_rate` is the share of tasks that are two-turn conversations.
+    """
     family = family or rng.choice(list(FAMILIES))
     question, answer, follow = FAMILIES[family](rng, difficulty)
     messages: list[Message] = []
     if rng.random() < 0.25:
         messages.append({"role": "system", "content": rng.choice(SYSTEM_MESSAGES)})
     messages.append({"role": "user", "content": question})
-    if follow is not None and rng.random() < 0.15:
+    if follow is not None and rng.random() < follow_rate:
         messages.append({"role": "assistant", "content": answer})
         messages.append({"role": "user", "content": follow[0]})
         answer = follow[1]
@@ -452,14 +455,21 @@ def held_out_turns(task: Task) -> list[bool]:
     return turns
 
 
-def generate_split(rng: random.Random, difficulty: str, family: str | None = None, *, held_out: bool) -> Task:
+def generate_split(
+    rng: random.Random,
+    difficulty: str,
+    family: str | None = None,
+    *,
+    held_out: bool,
+    follow_rate: float = 0.15,
+) -> Task:
     """Make one task of the wanted split.
 
     Training tasks have no held-out turn at all; held-out tasks end with one.
     """
     family = family or rng.choice(list(FAMILIES))
     while True:
-        task = generate(rng, difficulty, family)
+        task = generate(rng, difficulty, family, follow_rate)
         turns = held_out_turns(task)
         if (held_out and turns[-1]) or (not held_out and not any(turns)):
             return task
