@@ -158,10 +158,13 @@ async fn many_conversations_at_once_lose_nothing() {
 #[tokio::test]
 async fn a_reader_that_goes_away_ends_the_work() {
     let model = load("genai");
-    let mut generation = begin(&model, request(&model, "endless", 4000));
-    generation.next().await.unwrap().unwrap();
-    assert_eq!(model.waiting("fp32"), 1);
-    drop(generation);
+    // Four batches' worth, of which each would take a second to its end.
+    let mut generations: Vec<_> = (0..64)
+        .map(|n| begin(&model, request(&model, &format!("endless {n}"), 4000)))
+        .collect();
+    generations[0].next().await.unwrap().unwrap();
+    assert!(model.waiting("fp32") > 0);
+    drop(generations);
     let begun = Instant::now();
     while model.waiting("fp32") > 0 {
         assert!(begun.elapsed() < Duration::from_secs(2));

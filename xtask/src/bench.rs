@@ -7,6 +7,7 @@
 mod at_rest;
 mod decisions;
 mod embed;
+mod generate;
 mod infer;
 mod load;
 mod policy;
@@ -41,6 +42,8 @@ pub(crate) struct Arguments {
 enum What {
     /// Embeddings through the agent's HTTP API, against ONNX Runtime called from Python
     Embed,
+    /// Text through the agent's HTTP API, against ONNX Runtime GenAI and llama.cpp
+    Generate,
     /// A tensor through the Open Inference Protocol, against MLServer, PyTriton and a bare echo
     Infer,
     /// Rules of a policy, against the cel interpreter, Cedar and regorus
@@ -75,6 +78,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     };
     let figures = match arguments.what {
         What::Embed => embed::measure(turns, &terminal, &servers(arguments)?)?,
+        What::Generate => generate::measure(turns, &terminal, arguments)?,
         What::Infer => infer::measure(turns, &terminal, &servers(arguments)?)?,
         What::Policy => policy::measure(turns, &terminal)?,
     };

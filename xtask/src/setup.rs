@@ -83,6 +83,17 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     Ok(())
 }
 
+/// What generated text is compared with. llama.cpp is compiled, which takes some minutes.
+///
+/// # Errors
+///
+/// As [`run`].
+pub(crate) fn generating_peers(choice: &PythonChoice) -> Result<()> {
+    let _alone = alone()?;
+    let python = python::Python::find(choice)?;
+    python.environment("venv-genai")?.install("genai")
+}
+
 /// Waits until no other set-up works in this folder; the file lets go of the lock when it is
 /// dropped.
 fn alone() -> Result<File> {

@@ -38,7 +38,7 @@ pub(super) fn measure(agent: &Agent, events: &Events) -> Result<Vec<Figure>> {
 }
 
 /// `VmRSS` of proc(5).
-fn resident_mib(pid: u32) -> Result<f64> {
+pub(super) fn resident_mib(pid: u32) -> Result<f64> {
     let status = proc(pid, "status")?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
     let kib = line.and_then(|line| line.trim().strip_suffix(" kB"));
