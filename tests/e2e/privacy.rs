@@ -63,6 +63,43 @@ async fn what_a_policy_keeps_on_the_device_never_leaves_it() {
 }
 
 #[tokio::test]
+async fn one_sensitive_message_keeps_a_whole_conversation_here() {
+    let gateway = Gateway::start().await;
+    let agent = Agent::start(Some(&gateway)).await;
+    agent.attached().await;
+    let api = agent.api();
+    let elsewhere = [("x-tideline-app", "indexer")];
+    let sensitive = format!("{PLANTED}: reach me at jo@example.com");
+    let long = format!("{}{sensitive}", "The tide. ".repeat(80));
+    for role in ["system", "user", "assistant", "tool"] {
+        for content in [&sensitive, &long] {
+            let messages = [(role, content.as_str()), ("user", "And now?")];
+            // The second time, the long one is known by its digest.
+            for _ in 0..2 {
+                let answer = api.chat(&messages, &elsewhere).await;
+                assert_eq!(
+                    (answer.status, answer.placement()),
+                    (200, "device"),
+                    "{role}"
+                );
+                assert!(answer.body.ends_with("data: [DONE]\n\n"));
+            }
+        }
+    }
+    let without = api.chat(&[("user", "And now?")], &elsewhere).await;
+    assert_eq!(without.placement(), "cloud");
+    gateway.outcomes(17).await;
+    let served = gateway.ask(&["served"]).await;
+    assert_eq!(served.as_array().unwrap().len(), 1, "{served}");
+    let (_, agent_log) = agent.process.stop().await;
+    let (_, gateway_log) = gateway.process.stop().await;
+    for (log, folder) in [(agent_log, agent.folder), (gateway_log, gateway.folder)] {
+        assert!(!log.text().contains(PLANTED));
+        search(folder.path());
+    }
+}
+
+#[tokio::test]
 async fn content_that_may_travel_is_kept_nowhere_either() {
     let gateway = Gateway::start().await;
     let agent = Agent::start(Some(&gateway)).await;

@@ -69,6 +69,21 @@ impl Api {
         }
         send(request).await
     }
+
+    /// The next message of a conversation of these messages, each by its role; at most four tokens.
+    pub(crate) async fn chat(&self, messages: &[(&str, &str)], headers: &[(&str, &str)]) -> Answer {
+        let messages: Vec<Value> = messages
+            .iter()
+            .map(|(role, content)| json!({ "role": role, "content": content }))
+            .collect();
+        let body =
+            json!({ "model": "genai", "messages": messages, "max_tokens": 4, "stream": true });
+        let mut request = self.post("/v1/chat/completions").json(&body);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        send(request).await
+    }
 }
 
 impl Answer {
