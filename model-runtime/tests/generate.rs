@@ -262,3 +262,77 @@ async fn a_conversation_is_written_by_the_model_s_own_template() {
     // then start, "assistant", newline.
     assert_eq!(prompt.len(), 1 + 4 + 1 + 3 + 1 + 1 + 1 + 9 + 1);
 }
+
+/// A copy of the fixture with one of its files rewritten.
+fn spoiled(name: &str, change: impl Fn(&str) -> String) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let copy = folder.path().join("spoiled");
+    std::fs::create_dir(&copy).unwrap();
+    for entry in std::fs::read_dir(setup("models/decoders/genai")).unwrap() {
+        let entry = entry.unwrap();
+        std::fs::copy(entry.path(), copy.join(entry.file_name())).unwrap();
+    }
+    let text = std::fs::read_to_string(copy.join(name)).unwrap();
+    std::fs::write(copy.join(name), change(&text)).unwrap();
+    folder
+}
+
+fn open(folder: &tempfile::TempDir) -> Result<Model, String> {
+    let package =
+        Package::open(&folder.path().join("spoiled")).map_err(|error| error.to_string())?;
+    let model = runtime().load(&package, &LoadOptions::default());
+    model.map_err(|error| error.to_string())
+}
+
+#[tokio::test]
+async fn descriptions_that_lie_are_refused_with_what_is_wrong() {
+    let check = |name: &str, from: &'static str, to: &'static str, expected: &str| {
+        let folder = spoiled(name, |text| {
+            assert!(text.contains(from), "{name}: {from}");
+            text.replace(from, to)
+        });
+        let error = open(&folder).unwrap_err();
+        assert!(error.contains(expected), "{from} as {to}: {error}");
+    };
+    const CONFIG: &str = "genai_config.json";
+    check(
+        CONFIG,
+        "\"model.onnx\"",
+        "\"../model.onnx\"",
+        "not a plain path",
+    );
+    check(CONFIG, "\"model.onnx\"", "\"other.onnx\"", "other.onnx");
+    check(
+        CONFIG,
+        "past_key_values.%d.key",
+        "past.%d.key",
+        "it has no input `past.0.key`",
+    );
+    check(
+        CONFIG,
+        "present.%d.value",
+        "now.%d.value",
+        "it has no output `now.0.value`",
+    );
+    check(
+        CONFIG,
+        "\"logits\": \"logits\"",
+        "\"logits\": \"l\"",
+        "it has no output `l`",
+    );
+    check(CONFIG, "{", "[", "genai_config.json");
+    check("tokenizer.json", "{", "[", "the tokenizer is not readable");
+    // A template that is none keeps chats away, and texts still go on.
+    let folder = spoiled("tokenizer_config.json", |text| {
+        text.replace("{%- for", "{%- fro")
+    });
+    let model = open(&folder).unwrap();
+    assert!(!model.generation().unwrap().chats);
+    let error = model.chat_prompt(&[], &[]).unwrap_err().to_string();
+    assert!(error.contains("does not parse"), "{error}");
+    assert_eq!(say(&model, "The tide", 3).await.len(), 3);
+    // A context beyond all memory is believed only as far as memory goes.
+    let folder = spoiled(CONFIG, |text| text.replace("4096", "999999999999"));
+    let model = open(&folder).unwrap();
+    assert_eq!(say(&model, "The tide", 3).await.len(), 3);
+}

@@ -71,3 +71,40 @@ async fn the_device_serves_without_its_gateway_and_outcomes_arrive_once_when_it_
     ];
     assert_eq!(agent.process.log.surprises(&expected), [""; 0]);
 }
+
+#[tokio::test]
+async fn a_stream_whose_gateway_dies_ends_with_an_error_and_never_in_silence() {
+    let gateway = Gateway::start().await;
+    let agent = Agent::start(Some(&gateway)).await;
+    agent.attached().await;
+    let call = serde_json::json!({
+        "model": "genai", "max_tokens": 4000, "stream": true, "temperature": 0,
+        "logit_bias": { "258": -100 },
+        "messages": [{ "role": "user", "content": "Tell me of the tide." }],
+    });
+    let api = agent.api();
+    let request = api.post("/v1/chat/completions").json(&call);
+    let request = request.header("x-tideline-app", "indexer");
+    let mut answer = request.send().await.unwrap();
+    assert_eq!(answer.headers()["x-tideline-placement"], "cloud");
+    let mut told = Vec::new();
+    while told.len() < 4000 {
+        told.extend_from_slice(&answer.chunk().await.unwrap().unwrap());
+    }
+    gateway.process.kill().await;
+    while let Some(chunk) = answer.chunk().await.unwrap() {
+        told.extend_from_slice(&chunk);
+    }
+    let told = String::from_utf8(told).unwrap();
+    let last = told.trim_end().rsplit("\n\n").next().unwrap();
+    assert!(
+        last.contains("\"error\"") && last.contains("upstream_unavailable"),
+        "{last}"
+    );
+    assert!(!told.contains("[DONE]"));
+    // The next one runs here.
+    let next = api
+        .chat(&[("user", "And now?")], &[("x-tideline-app", "indexer")])
+        .await;
+    assert_eq!((next.status, next.placement()), (200, "device"));
+}
