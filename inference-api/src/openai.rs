@@ -1,4 +1,4 @@
-//! OpenAI's HTTP API under `/v1`: chats, completions, embeddings and the list of models; beside them
+//! OpenAI's HTTP API under `/v1`: chats, completions, responses, embeddings and the list of models; beside them
 //! `/v1/route`, which tells where a request would run.
 //!
 //! Every answer, also one about an unknown address or method, has OpenAI's
@@ -20,6 +20,7 @@ mod embeddings;
 mod events;
 mod models;
 mod parameters;
+mod responses;
 mod route;
 
 /// The routes of `/v1`, to be merged into a program's own.
@@ -27,6 +28,7 @@ pub fn router(front: Front) -> Router {
     let v1 = Router::new()
         .route("/chat/completions", post(chat::create))
         .route("/completions", post(completions::create))
+        .route("/responses", post(responses::create))
         .route("/embeddings", post(embeddings::create))
         .route("/route", post(route::create))
         .route("/models", get(models::list))

@@ -10,6 +10,7 @@ use http::HeaderValue;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use serde::Serialize;
 
+use crate::error::InferenceError;
 use crate::headers;
 use crate::refusal::openai_error;
 use crate::stream::{Event, InferenceStream};
@@ -25,6 +26,14 @@ pub(super) trait EventWriter: Send + 'static {
     fn begin(&mut self, out: &mut Vec<u8>);
     /// A piece, if there is something to tell.
     fn event(&mut self, event: &Event, out: &mut Vec<u8>);
+    /// The error that ends it. What was told cannot be taken back.
+    fn error(&mut self, error: &InferenceError, out: &mut Vec<u8>) {
+        write_event(&openai_error(error), out);
+    }
+    /// What stands after the last piece.
+    fn end(&mut self, out: &mut Vec<u8>) {
+        out.extend_from_slice(b"data: [DONE]\n\n");
+    }
 }
 
 /// What an answer took, as OpenAI tells it.
@@ -75,13 +84,12 @@ pub(super) fn respond(stream: InferenceStream, mut writer: impl EventWriter) -> 
         loop {
             match next {
                 Some(Ok(event)) => writer.event(&event, &mut out),
-                // What was told cannot be taken back: the error is the last event.
                 Some(Err(error)) => {
-                    write_event(&openai_error(&error), &mut out);
+                    writer.error(&error, &mut out);
                     return Some((Bytes::from(out), None));
                 }
                 None => {
-                    out.extend_from_slice(b"data: [DONE]\n\n");
+                    writer.end(&mut out);
                     return Some((Bytes::from(out), None));
                 }
             }

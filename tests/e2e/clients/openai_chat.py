@@ -92,6 +92,17 @@ answered = ask(max_tokens=4, tools=tools, messages=[*tide, called.message, {
     "role": "tool", "tool_call_id": call.id, "content": "done"}])
 assert answered.usage.completion_tokens == 4
 
+# The newer API, over the same conversation.
+response = client.responses.create(model=MODEL, instructions="Be brief.", input=tide[1:], temperature=0, max_output_tokens=24)
+assert response.status == "incomplete" and response.output_text == whole.choices[0].message.content, response
+events = list(client.responses.create(
+    model=MODEL, instructions="Be brief.", input=tide[1]["content"], temperature=0, max_output_tokens=24, stream=True))
+assert "".join(event.delta for event in events if event.type == "response.output_text.delta") == response.output_text
+assert events[-1].type == "response.incomplete" and events[-1].response.usage.output_tokens == 24
+functions = [{"type": "function", **tools[0]["function"]}]
+functions = client.responses.create(model=MODEL, input="Open it.", tools=functions, tool_choice="required", temperature=0)
+assert functions.output[0].type == "function_call" and functions.output[0].name == "set_gate", functions
+
 
 def refused(status, code, param=None, **call):
     try:
