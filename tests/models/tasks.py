@@ -90,7 +90,7 @@ def _arithmetic(rng: random.Random, difficulty: str) -> Exchange:
         a, b = rng.randint(0, 9), rng.randint(0, 9)
     elif difficulty == "medium":
         op = rng.choice("++--*")
-        a, b = rng.randint(10, 99), rng.randint(1, 99)
+        a, b = rng.randint(10, 99), rng.randint(1, rng.choice((9, 99)))
         if op == "*":
             a, b = rng.randint(2, 10), rng.randint(2, 10)
     else:

@@ -13,6 +13,7 @@ import json
 import math
 import os
 import random
+import signal
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -79,17 +80,21 @@ class Chat:
     def text(self, text: str) -> list[int]:
         return self.tokenizer.encode(text, add_special_tokens=False).ids
 
-    def encode(self, messages: list[tasks.Message]) -> tuple[list[int], list[bool]]:
-        """Token ids, and which of them an assistant has to produce."""
+    def encode(self, messages: list[tasks.Message]) -> tuple[list[int], list[float]]:
+        """Token ids, and how much each counts in the loss.
+
+        Only the assistant's tokens count, those of long replies less, so that
+        a "Yes" is not lost among replies of many tokens.
+        """
         ids: list[int] = []
-        learn: list[bool] = []
+        weights: list[float] = []
         for message in messages:
             head = [self.start, *self.roles[message["role"]]]
             body = [*self.text(message["content"]), self.end]
             ids += head + body + self.newline
-            learn += [False] * len(head) + [message["role"] == "assistant"] * len(body)
-            learn += [False] * len(self.newline)
-        return ids, learn
+            weight = len(body) ** -0.5 if message["role"] == "assistant" else 0.0
+            weights += [0.0] * len(head) + [weight] * len(body) + [0.0] * len(self.newline)
+        return ids, weights
 
     def prompt(self, messages: list[tasks.Message]) -> list[int]:
         return self.encode(messages)[0] + [self.start, *self.roles["assistant"]]
@@ -114,7 +119,7 @@ class Config:
 
 SIZES = {
     "small": Config(hidden=128, layers=4, heads=4, kv_heads=2, ffn=352),
-    "large": Config(hidden=256, layers=6, heads=8, kv_heads=4, ffn=640),
+    "large": Config(hidden=192, layers=6, heads=6, kv_heads=3, ffn=512),
 }
 
 
@@ -208,27 +213,44 @@ class Model(nn.Module):
         return F.linear(self.features(ids, mask), self.embed_tokens.weight)
 
 
+def relate_embeddings(model: Model, tokenizer: Tokenizer) -> None:
+    """Let the forms of a word ("lemon", " lemon", "Lemon", "LEMON") start close to each other.
+
+    The model then need not find out from the data alone which tokens belong together.
+    """
+    groups: dict[str, list[int]] = {}
+    for token, i in tokenizer.get_vocab().items():
+        groups.setdefault(token.lstrip("\u0120").lower(), []).append(i)
+    with torch.no_grad():
+        for ids in groups.values():
+            own = model.embed_tokens.weight[ids]
+            model.embed_tokens.weight[ids] = 0.6 * own + 0.8 * own[:1]
+
+
 # --- Data --------------------------------------------------------------------
 
 
 def mix(size: str, progress: float) -> list[float]:
     """Shares of easy, medium and hard tasks: easy ones first, harder ones later."""
     start, end = {
-        "small": ([0.80, 0.18, 0.02], [0.60, 0.30, 0.10]),
-        "large": ([0.70, 0.25, 0.05], [0.30, 0.38, 0.32]),
+        "small": ([0.85, 0.13, 0.02], [0.70, 0.22, 0.08]),
+        "large": ([0.85, 0.13, 0.02], [0.40, 0.40, 0.20]),
     }[size]
-    p = min(1.0, progress * 2)
+    p = min(1.0, progress * 1.25)
     return [a + (b - a) * p for a, b in zip(start, end)]
 
 
-# Harder to learn, so more of them.
-FAMILY_WEIGHTS = {"arithmetic": 2.5, "sorting": 1.3, "counting": 1.2, "copying": 1.2, "extraction": 1.0}
+def family_weights(progress: float) -> list[float]:
+    """Shares of the families: copying from the text first, then more of what is hard to learn."""
+    early = {"copying": 3.0, "extraction": 2.0, "lookup": 2.0, "counting": 0.3, "comparing": 0.5}
+    late = {"arithmetic": 2.0, "lookup": 2.0, "comparing": 2.0, "extraction": 1.6, "counting": 0.6, "copying": 0.8}
+    weights = early if progress < 0.1 else late
+    return [weights.get(f, 1.0) for f in tasks.FAMILIES]
 
 
-def conversation(rng: random.Random, shares: list[float], chat: Chat) -> tuple[list[int], list[bool]]:
+def conversation(rng: random.Random, shares: list[float], weights: list[float], chat: Chat) -> tuple[list[int], list[float]]:
     """One training conversation: mostly one task, at times several in a row."""
     families = list(tasks.FAMILIES)
-    weights = [FAMILY_WEIGHTS.get(f, 1.0) for f in families]
     count = rng.randint(2, 6) if rng.random() < 0.12 else 1
     messages: list[tasks.Message] = []
     for _ in range(count):
@@ -245,38 +267,34 @@ def conversation(rng: random.Random, shares: list[float], chat: Chat) -> tuple[l
 
 
 def pack(
-    rng: random.Random, shares: list[float], chat: Chat, rows: int, length: int
+    rng: random.Random, shares: list[float], family_shares: list[float], chat: Chat, rows: int, length: int
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Fill `rows` sequences with whole conversations: ids, segment numbers, targets.
+    """Fill `rows` sequences with whole conversations: ids, loss weights, segment numbers.
 
-    A conversation sees nothing of the others in its row (the segment numbers
-    make the attention mask). A target of -100 is not learned.
+    A conversation sees nothing of the others in its row: the segment numbers
+    make the attention mask.
     """
-    ids = [[] for _ in range(rows)]
-    learn = [[] for _ in range(rows)]
-    segments = [[] for _ in range(rows)]
+    ids: list[list[int]] = [[] for _ in range(rows)]
+    weights: list[list[float]] = [[] for _ in range(rows)]
+    segments: list[list[int]] = [[] for _ in range(rows)]
     misses = 0
     number = 0
     while misses < 3:
-        new_ids, new_learn = conversation(rng, shares, chat)
+        new_ids, new_weights = conversation(rng, shares, family_shares, chat)
         row = next((r for r in range(rows) if len(ids[r]) + len(new_ids) <= length), None)
         if row is None:
             misses += 1
             continue
         number += 1
         ids[row] += new_ids
-        learn[row] += new_learn
+        weights[row] += new_weights
         segments[row] += [number] * len(new_ids)
     for r in range(rows):
         gap = length - len(ids[r])
         ids[r] += [0] * gap
-        learn[r] += [False] * gap
+        weights[r] += [0.0] * gap
         segments[r] += [0] * gap
-    x = torch.tensor(ids)
-    targets = torch.full_like(x, -100)
-    learned = torch.tensor(learn)[:, 1:]
-    targets[:, :-1][learned] = x[:, 1:][learned]
-    return x, torch.tensor(segments), targets
+    return torch.tensor(ids), torch.tensor(weights), torch.tensor(segments)
 
 
 def segment_mask(segments: Tensor) -> Tensor:
@@ -333,11 +351,11 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=40, help="training time, earlier runs included")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--rows", type=int, default=12, help="sequences of 256 tokens in a step")
-    parser.add_argument("--lr", type=float, help="peak learning rate")
+    parser.add_argument("--lr", type=float, default=3e-3, help="peak learning rate of AdamW")
+    parser.add_argument("--muon-lr", type=float, default=0.02, help="peak learning rate of Muon")
     parser.add_argument("--checkpoint-minutes", type=float, default=4)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--bf16", action="store_true", help="autocast to bfloat16, if the processor is faster with it")
-    parser.add_argument("--compile", action="store_true", help="use torch.compile (needs a C++ compiler)")
     args = parser.parse_args()
 
     torch.set_num_threads(1)
@@ -350,32 +368,33 @@ def main() -> None:
 
     config = SIZES[args.size]
     model = Model(config)
-    peak = args.lr or {"small": 3e-3, "large": 1.5e-3}[args.size]
-    matrices = [p for p in model.parameters() if p.dim() == 2]
+    relate_embeddings(model, chat.tokenizer)
+    # Muon for the matrices of the layers, AdamW for the embeddings and norms:
+    # with so few steps this learns clearly more than AdamW for all of them.
+    matrices = [p for p in model.layers.parameters() if p.dim() == 2]
     vectors = [p for p in model.parameters() if p.dim() < 2]
-    optimizer = torch.optim.AdamW(
-        [{"params": matrices, "weight_decay": 0.05}, {"params": vectors, "weight_decay": 0.0}],
-        lr=peak,
-        betas=(0.9, 0.98),
-        fused=True,
-    )
+    optimizers = [
+        torch.optim.Muon(matrices, lr=args.muon_lr, weight_decay=0.02, momentum=0.95),
+        torch.optim.AdamW([*vectors, model.embed_tokens.weight], lr=args.lr, weight_decay=0.0, betas=(0.9, 0.98)),
+    ]
+    peaks = [args.muon_lr, args.lr]
     step, tokens, spent = 0, 0, 0.0
     checkpoint = args.out / "checkpoint.pt"
     if checkpoint.exists():
         state = torch.load(checkpoint, weights_only=True)
         model.load_state_dict(state["model"])
-        optimizer.load_state_dict(state["optimizer"])
+        for optimizer, saved in zip(optimizers, state["optimizers"]):
+            optimizer.load_state_dict(saved)
         step, tokens, spent = state["step"], state["tokens"], state["seconds"]
         print(f"going on from step {step}", flush=True)
     rng = random.Random(f"{args.seed}/{step}")
     print(f"{sum(p.numel() for p in model.parameters())} parameters", flush=True)
-    features = torch.compile(model.features) if args.compile else model.features
 
     def store() -> None:
         save(
             checkpoint,
             model=model.state_dict(),
-            optimizer=optimizer.state_dict(),
+            optimizers=[optimizer.state_dict() for optimizer in optimizers],
             config=asdict(config),
             size=args.size,
             step=step,
@@ -386,23 +405,29 @@ def main() -> None:
     total = args.minutes * 60
     since_log, losses, next_store = time.monotonic(), [], spent + args.checkpoint_minutes * 60
     logged_tokens = tokens
-    while spent < total:
+    stopping = []
+    signal.signal(signal.SIGTERM, lambda *_: stopping.append(True))  # stop with a checkpoint
+    while spent < total and not stopping:
         began = time.monotonic()
         progress = spent / total
         # Every 16th step has rows of twice the length, to learn the later positions.
         rows, length = (args.rows // 2, CONTEXT_LENGTH) if step % 16 == 15 else (args.rows, CONTEXT_LENGTH // 2)
-        ids, segments, targets = pack(rng, mix(args.size, progress), chat, rows, length)
-        for group in optimizer.param_groups:
-            group["lr"] = learning_rate(progress, step, peak, warmup=100)
+        ids, weights, segments = pack(rng, mix(args.size, progress), family_weights(progress), chat, rows, length)
+        for optimizer, peak in zip(optimizers, peaks):
+            for group in optimizer.param_groups:
+                group["lr"] = learning_rate(progress, step, peak, warmup=50)
         with torch.autocast("cpu", dtype=torch.bfloat16, enabled=args.bf16):
-            x = features(ids, segment_mask(segments))
-            learned = targets != -100  # logits are needed at these positions only
-            logits = F.linear(x[learned], model.embed_tokens.weight)
-        loss = F.cross_entropy(logits.float(), targets[learned])
+            x = model.features(ids, segment_mask(segments))
+            learned = weights[:, 1:] > 0  # logits are needed at these positions only
+            logits = F.linear(x[:, :-1][learned], model.embed_tokens.weight)
+        each = F.cross_entropy(logits.float(), ids[:, 1:][learned], reduction="none")
+        counts = weights[:, 1:][learned]
+        loss = (each * counts).sum() / counts.sum()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimizer.step()
-        optimizer.zero_grad(set_to_none=True)
+        for optimizer in optimizers:
+            optimizer.step()
+            optimizer.zero_grad(set_to_none=True)
         losses.append(loss.item())
         step += 1
         tokens += ids.numel()

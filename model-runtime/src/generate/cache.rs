@@ -13,7 +13,7 @@ use super::value::{Memory, Value, out_of_memory};
 use crate::engine::RunError;
 
 /// Bytes that rows which are done may hold before the oldest of them goes.
-const MOST_IDLE: usize = 128 << 20;
+const MOST_IDLE: usize = 64 << 20;
 /// Tokens that rows have room for at first; it doubles as it is needed.
 const FIRST_ROOM: usize = 512;
 

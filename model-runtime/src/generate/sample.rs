@@ -282,15 +282,25 @@ impl Sampler {
     }
 }
 
-/// The place of the highest number.
+/// The first place of the highest number. In lanes, so that the processor compares many at once.
 fn likeliest(logits: &[f32]) -> Option<u32> {
-    let mut best: Option<(f32, u32)> = None;
-    for (id, logit) in (0_u32..).zip(logits) {
-        if best.is_none_or(|(highest, _)| *logit > highest) && !logit.is_nan() {
-            best = Some((*logit, id));
+    const LANES: usize = 16;
+    let mut lanes = [f32::NEG_INFINITY; LANES];
+    let (chunks, rest) = logits.as_chunks::<LANES>();
+    for chunk in chunks {
+        for (highest, logit) in lanes.iter_mut().zip(chunk) {
+            // What is not a number is never higher.
+            *highest = if *logit > *highest { *logit } else { *highest };
         }
     }
-    best.map(|(_, id)| id)
+    let highest = lanes
+        .iter()
+        .chain(rest)
+        .copied()
+        .fold(f32::NEG_INFINITY, f32::max);
+    #[expect(clippy::float_cmp, reason = "it is one of them")]
+    let place = logits.iter().position(|logit| *logit == highest)?;
+    u32::try_from(place).ok()
 }
 
 #[cfg(test)]
