@@ -29,6 +29,7 @@ END_OF_TEXT, IM_START, IM_END = "<|endoftext|>", "<|im_start|>", "<|im_end|>"
 SPECIAL_TOKENS = [END_OF_TEXT, IM_START, IM_END]  # ids 0, 1, 2
 VOCAB_SIZE = 1536
 CONTEXT_LENGTH = 512
+EMBEDDING_STD = 0.5
 
 # The split pattern of Qwen2: every digit is a token of its own.
 SPLIT_PATTERN = (
@@ -193,10 +194,15 @@ class Model(nn.Module):
         cos, sin = rope_tables(config)
         self.register_buffer("cos", cos, persistent=False)
         self.register_buffer("sin", sin, persistent=False)
-        for name, p in self.named_parameters():
-            if p.dim() == 2:
-                last = name.endswith(("o_proj.weight", "down_proj.weight"))
-                nn.init.normal_(p, std=0.02 / math.sqrt(2 * config.layers) if last else 0.02)
+        # The embeddings are large enough to stay visible beside what the layers
+        # add to them; the last norm scales down, as the output shares them.
+        nn.init.normal_(self.embed_tokens.weight, std=EMBEDDING_STD)
+        nn.init.constant_(self.norm.weight, config.hidden**-0.5 / EMBEDDING_STD)
+        for name, p in self.layers.named_parameters():
+            if name.endswith(("o_proj.weight", "down_proj.weight")):
+                nn.init.zeros_(p)
+            elif p.dim() == 2:
+                nn.init.normal_(p, std=0.6 * config.hidden**-0.5)
 
     def features(self, ids: Tensor, mask: Tensor) -> Tensor:
         t = ids.shape[1]
@@ -243,7 +249,7 @@ def mix(size: str, progress: float) -> list[float]:
 def family_weights(progress: float) -> list[float]:
     """Shares of the families: copying from the text first, then more of what is hard to learn."""
     early = {"copying": 3.0, "extraction": 2.0, "lookup": 2.0, "counting": 0.3, "comparing": 0.5}
-    late = {"arithmetic": 2.0, "lookup": 2.0, "comparing": 2.0, "extraction": 1.6, "counting": 0.6, "copying": 0.8}
+    late = {"arithmetic": 1.8, "lookup": 2.0, "comparing": 2.0, "extraction": 1.6, "counting": 0.6, "copying": 0.8}
     weights = early if progress < 0.1 else late
     return [weights.get(f, 1.0) for f in tasks.FAMILIES]
 
@@ -351,8 +357,8 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=40, help="training time, earlier runs included")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--rows", type=int, default=12, help="sequences of 256 tokens in a step")
-    parser.add_argument("--lr", type=float, default=3e-3, help="peak learning rate of AdamW")
-    parser.add_argument("--muon-lr", type=float, default=0.02, help="peak learning rate of Muon")
+    parser.add_argument("--lr", type=float, default=5e-3, help="peak learning rate of AdamW")
+    parser.add_argument("--muon-lr", type=float, default=0.01, help="peak learning rate of Muon")
     parser.add_argument("--checkpoint-minutes", type=float, default=4)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--bf16", action="store_true", help="autocast to bfloat16, if the processor is faster with it")
@@ -374,7 +380,7 @@ def main() -> None:
     matrices = [p for p in model.layers.parameters() if p.dim() == 2]
     vectors = [p for p in model.parameters() if p.dim() < 2]
     optimizers = [
-        torch.optim.Muon(matrices, lr=args.muon_lr, weight_decay=0.02, momentum=0.95),
+        torch.optim.Muon(matrices, lr=args.muon_lr, weight_decay=0.05, momentum=0.95),
         torch.optim.AdamW([*vectors, model.embed_tokens.weight], lr=args.lr, weight_decay=0.0, betas=(0.9, 0.98)),
     ]
     peaks = [args.muon_lr, args.lr]
