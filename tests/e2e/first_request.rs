@@ -33,6 +33,12 @@ async fn requests_run_where_the_policy_says_and_every_decision_can_be_explained(
         "bulk-work-elsewhere"
     );
 
+    // What the demo reads of it.
+    let chosen = debug["decision"]["order"][0].as_u64().unwrap();
+    let chosen = &debug["decision"]["table"][usize::try_from(chosen).unwrap()];
+    assert!(chosen["prediction"]["latency"].is_number(), "{debug:#}");
+    assert_eq!(chosen["site"]["boundary"], "cloud");
+
     let denied = api
         .embed(
             "write to jo@example.com",

@@ -141,14 +141,15 @@ fn chosen(debug: &Value) -> &Value {
     let row = decision["order"][0]
         .as_u64()
         .and_then(|row| usize::try_from(row).ok());
-    row.map_or(&Value::Null, |row| &decision["table"][row]["candidate"])
+    row.map_or(&Value::Null, |row| &decision["table"][row])
 }
 
 /// What the cheapest candidate beyond the device would have cost.
 fn cloud_usd(debug: &Value) -> Option<f64> {
     let table = debug["decision"]["table"].as_array()?;
-    let candidates = table.iter().map(|row| &row["candidate"]);
-    let beyond = candidates.filter(|candidate| candidate["site"]["boundary"] != "device");
+    let beyond = table
+        .iter()
+        .filter(|candidate| candidate["site"]["boundary"] != "device");
     let costs = beyond.filter_map(|candidate| candidate["prediction"]["cost"].as_f64());
     costs.min_by(f64::total_cmp)
 }

@@ -18,11 +18,11 @@ fn answer(headers: &[(&'static str, String)], body: &Value) -> Answer {
 #[test]
 fn labels_prediction_and_the_price_of_the_cloud_come_from_the_whole_decision() {
     let candidate = |boundary: &str, variant: &str, latency: f64, cost: f64| {
-        json!({ "candidate": {
+        json!({
             "site": { "boundary": boundary },
             "variant": variant,
             "prediction": { "latency": latency, "cost": cost },
-        }})
+        })
     };
     let debug = json!({
         "facts": { "request": { "labels": ["pii.email"] } },
