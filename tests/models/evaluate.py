@@ -205,6 +205,7 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=100, help="held-out tasks per family and difficulty")
     parser.add_argument("--seed", type=int, default=2024)
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--json", type=Path, help="write the accuracies to this file too")
     parser.add_argument("--checkpoint", type=Path, help="compare logits with this PyTorch checkpoint")
     args = parser.parse_args()
 
@@ -213,7 +214,10 @@ def main() -> None:
     if args.checkpoint:
         good &= check_torch(folder, args.checkpoint)
     if args.count:
-        print_table(accuracies(folder, args.count, args.seed))
+        table = accuracies(folder, args.count, args.seed)
+        print_table(table)
+        if args.json:
+            args.json.write_text(json.dumps(table, indent=2) + "\n")
     sys.exit(0 if good else 1)
 
 
