@@ -8,3 +8,4 @@ mod offline;
 mod policy;
 mod privacy;
 mod start_and_stop;
+mod upstreams;

@@ -9,7 +9,14 @@ use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use placement::UsdPerMillionTokens;
 use serde::{Deserialize, Serialize};
+
+mod upstream;
+
+pub use self::upstream::{
+    MaxTokensParameter, UpstreamConfig, UpstreamKind, UpstreamModel, UpstreamTask, UpstreamTimeouts,
+};
 
 /// Everything that can be configured.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -29,6 +36,8 @@ pub struct Config {
     pub runtime: RuntimeConfig,
     /// Models that this site serves.
     pub models: Vec<ModelConfig>,
+    /// Services of others that requests are handed on to.
+    pub upstreams: Vec<UpstreamConfig>,
     /// The policy for thin clients, which come without an agent. Without one nothing is served to
     /// them; agents bring their own decision.
     pub policy: Option<PathBuf>,
@@ -112,6 +121,18 @@ pub struct ModelConfig {
     /// What a million tokens cost here, in US dollars. Unset: unknown, which is never 0.
     #[serde(default)]
     pub usd_per_million_tokens: Option<f64>,
+    /// What a million generated tokens cost here. Unset: the same.
+    #[serde(default)]
+    pub usd_per_million_answer_tokens: Option<f64>,
+}
+
+impl ModelConfig {
+    /// What tokens cost; `None` when unknown.
+    pub(crate) fn price(&self) -> Option<UsdPerMillionTokens> {
+        let prompt = self.usd_per_million_tokens?;
+        let answer = self.usd_per_million_answer_tokens.unwrap_or(prompt);
+        Some(UsdPerMillionTokens { prompt, answer })
+    }
 }
 
 /// What is logged, to standard error.
@@ -274,7 +295,8 @@ impl Config {
             .database
             .iter_mut()
             .chain(&mut config.runtime.library)
-            .chain(&mut config.policy);
+            .chain(&mut config.policy)
+            .chain(config.upstreams.iter_mut().flat_map(UpstreamConfig::paths));
         for path in models.chain(rest) {
             *path = folder.join(&*path);
         }
@@ -306,6 +328,7 @@ impl Config {
                 path,
                 variants: Vec::new(),
                 usd_per_million_tokens: None,
+                usd_per_million_answer_tokens: None,
             };
             self.models = models.into_iter().map(all).collect();
         }
@@ -331,29 +354,42 @@ impl Config {
             }
         }
         let name = &self.site.name;
-        if name.is_empty()
-            || name.len() > 63
-            || !name
-                .bytes()
-                .all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b))
-        {
-            return unfit(format!(
-                "site.name is {name:?}, expected 1 to 63 letters, digits, `-`, `_` or `.`"
-            ));
+        if let Err(expected) = check_site_name(name) {
+            return unfit(format!("site.name {expected}"));
         }
         for model in &self.models {
-            if model
-                .usd_per_million_tokens
-                .is_some_and(|price| !price.is_finite() || price < 0.0)
-            {
+            let prices = [
+                model.usd_per_million_tokens,
+                model.usd_per_million_answer_tokens,
+            ];
+            let is_odd = |price: f64| !price.is_finite() || price < 0.0;
+            if prices.into_iter().flatten().any(is_odd) {
                 return unfit(format!(
-                    "{}: usdPerMillionTokens is finite and not negative",
+                    "{}: a price is finite and not negative",
                     model.path.display()
                 ));
             }
         }
+        for (index, upstream) in self.upstreams.iter().enumerate() {
+            upstream.check(self.site.boundary)?;
+            let mut before = self.upstreams.iter().take(index);
+            if *name == upstream.name || before.any(|other| other.name == upstream.name) {
+                return unfit(format!("two sites are named `{}`", upstream.name));
+            }
+        }
         Ok(())
     }
+}
+
+/// Names of sites stand in decisions, headers and metrics.
+fn check_site_name(name: &str) -> Result<(), String> {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
+    if (1..=63).contains(&name.len()) && name.bytes().all(is_plain) {
+        return Ok(());
+    }
+    Err(format!(
+        "is {name:?}, expected 1 to 63 letters, digits, `-`, `_` or `.`"
+    ))
 }
 
 fn replace<T>(place: &mut T, with: Option<T>) {

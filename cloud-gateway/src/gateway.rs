@@ -18,6 +18,7 @@ use placement::{
 use router_policy::{NetworkFacts, Policy, SlowFacts};
 use serde::{Deserialize, Serialize};
 use tokio::net::TcpListener;
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::ServiceBuilder;
@@ -29,7 +30,7 @@ use crate::backends::{self, Backends, Site};
 use crate::budgets::Budgets;
 use crate::config::{Config, SiteBoundary};
 use crate::fleet::{Fleet, MOST_DEVICES, Registry};
-use crate::hints::Hints;
+use crate::hints::{self, Hints};
 use crate::inference::Inference;
 use crate::outcomes::Telemetry;
 use crate::store::Store;
@@ -55,6 +56,7 @@ const UPKEEP: Duration = Duration::from_secs(30);
 pub struct Gateway {
     config: Config,
     backends: Arc<Backends>,
+    routes: Arc<RouteTable>,
     front: Front,
     budgets: Budgets,
     store: Store,
@@ -106,9 +108,9 @@ impl Gateway {
             .await
             .with_context(|| format!("could not open {}", database.display()))?;
 
-        let loading = config.clone();
-        let embedded = tokio::task::spawn_blocking(move || backends::load(&loading)).await??;
-        let backends = Arc::new(Backends::new(site(&config), embedded));
+        let site = site(&config);
+        let offers = backends::open(&config, &site).await?;
+        let backends = Arc::new(Backends::new(site, offers));
         let (policy, documents) = policy(config.policy.as_deref())?;
         let documents = Documents {
             hash: policy.hash().to_hex(),
@@ -117,10 +119,13 @@ impl Gateway {
         let budgets = Budgets::open(policy.budgets(), store.clone())
             .await
             .context("could not read the leases of budgets")?;
-        let front = front(&backends, policy);
+        let routes = Arc::new(RouteTable::new());
+        routes.replace(hints::ROUTES, backends.routes());
+        let front = front(routes.clone(), policy);
         Ok(Self {
             config,
             backends,
+            routes,
             front,
             store,
             budgets,
@@ -221,10 +226,12 @@ impl BoundGateway {
 impl Gateway {
     fn services(self, limits: Limits, stop: CancellationToken, streams: TaskTracker) -> Services {
         let registry = Registry::default();
+        let (told, hints) = watch::channel(Arc::new(Hints::of(&self.backends)));
+        streams.spawn(hints::follow(self.backends.clone(), self.routes, told));
         Services {
             fleet: Fleet {
                 gateway_id: ulid::Ulid::generate().to_string().into(),
-                hints: Arc::new(Hints::of(&self.backends)),
+                hints,
                 registry: registry.clone(),
                 store: self.store.clone(),
                 budgets: self.budgets.clone(),
@@ -274,9 +281,7 @@ fn site(config: &Config) -> Site {
 
 /// The front door of thin clients: the same protocols, signals and policy as on a laptop, over this
 /// site's own backends.
-fn front(backends: &Backends, policy: Policy) -> Front {
-    let routes = Arc::new(RouteTable::new());
-    routes.replace("embedded", backends.routes());
+fn front(routes: Arc<RouteTable>, policy: Policy) -> Front {
     let slow = SlowFacts {
         network: NetworkFacts {
             online: true,

@@ -19,7 +19,10 @@ mod outcomes;
 mod store;
 mod telemetry;
 
-pub use self::config::{Cli, Command, Config, ConfigError, LogConfig, LogFormat, RunOptions};
+pub use self::config::{
+    Cli, Command, Config, ConfigError, LogConfig, LogFormat, MaxTokensParameter, RunOptions,
+    UpstreamConfig, UpstreamKind, UpstreamModel, UpstreamTask, UpstreamTimeouts,
+};
 pub use self::gateway::{Addresses, BoundGateway, Gateway};
 
 #[cfg(test)]

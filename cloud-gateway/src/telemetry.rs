@@ -29,6 +29,10 @@ const EXECUTE_SECONDS: &str = "tideline_gateway_execute_seconds";
 const FRONT_REQUESTS: &str = "tideline_gateway_front_requests_total";
 /// Calls without the right token.
 const REFUSED_CALLERS: &str = "tideline_gateway_refused_callers_total";
+/// Whether an address of an upstream can be used, by `upstream` and `address`.
+const UPSTREAM_WELL: &str = "tideline_gateway_upstream_well";
+/// Requests that an upstream did not begin to answer, by `upstream` and `code`.
+const UPSTREAM_FAILURES: &str = "tideline_gateway_upstream_failures_total";
 /// Devices that are attached.
 const ATTACHED: &str = "tideline_gateway_attached_devices";
 /// Times that a device attached.
@@ -106,6 +110,14 @@ fn describe() {
     );
     describe_counter!(FRONT_REQUESTS, "Requests of thin clients.");
     describe_counter!(REFUSED_CALLERS, "Calls without the right token.");
+    describe_gauge!(
+        UPSTREAM_WELL,
+        "Whether an address of an upstream can be used: 1 or 0."
+    );
+    describe_counter!(
+        UPSTREAM_FAILURES,
+        "Requests that an upstream did not begin to answer."
+    );
     describe_gauge!(ATTACHED, "Devices that are attached.");
     describe_counter!(ATTACHES, "Times that a device attached.");
     describe_counter!(
@@ -160,6 +172,23 @@ pub(crate) fn front(outcome: &Outcome) {
     };
     counter!(FRONT_REQUESTS, "ending" => ending).increment(1);
     tracing::debug!(decision = %outcome.decided.id, ending, reason = outcome.decided.decision.reason(), "a thin client's request ended");
+}
+
+/// An address of an upstream was found to be well, or sick with `why`.
+pub(crate) fn upstream_health(upstream: &str, address: &str, why: Option<&str>) {
+    gauge!(UPSTREAM_WELL, "upstream" => upstream.to_owned(), "address" => address.to_owned())
+        .set(if why.is_some() { 0.0 } else { 1.0 });
+    match why {
+        Some(why) => tracing::warn!(upstream, address, why, "an upstream cannot be used"),
+        None => tracing::info!(upstream, address, "an upstream can be used again"),
+    }
+}
+
+/// An upstream failed before it began to answer.
+pub(crate) fn upstream_failed(upstream: &str, address: &str, error: &InferenceError) {
+    let code = error.kind().code();
+    counter!(UPSTREAM_FAILURES, "upstream" => upstream.to_owned(), "code" => code).increment(1);
+    tracing::debug!(upstream, address, error = error.log(), "an upstream failed");
 }
 
 /// A caller showed no token, or another.

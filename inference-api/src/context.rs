@@ -20,6 +20,8 @@ pub struct Context {
     pub deadline: Instant,
     /// Whether the answer should carry the whole decision.
     pub wants_debug: bool,
+    /// Whether nobody reads the answer before it is complete: it need not come in pieces.
+    pub wants_whole: bool,
 }
 
 impl Context {
@@ -32,6 +34,7 @@ impl Context {
             boundary: Boundary::Cloud,
             deadline,
             wants_debug: false,
+            wants_whole: false,
         }
     }
 }

@@ -79,7 +79,11 @@ impl Front {
     }
 
     /// The whole answer to a request.
-    pub(crate) async fn answer(&self, request: InferenceRequest) -> Result<Answer, InferenceError> {
+    pub(crate) async fn answer(
+        &self,
+        mut request: InferenceRequest,
+    ) -> Result<Answer, InferenceError> {
+        request.context.wants_whole = true;
         self.stream(request).await?.finish().await
     }
 }

@@ -301,6 +301,8 @@ pub enum FinishReason {
     Length,
     /// It calls tools.
     ToolCalls,
+    /// An upstream would not go on.
+    ContentFilter,
 }
 
 impl FinishReason {
@@ -311,13 +313,19 @@ impl FinishReason {
             Self::Stop => "stop",
             Self::Length => "length",
             Self::ToolCalls => "tool_calls",
+            Self::ContentFilter => "content_filter",
         }
     }
 
     /// The reason of that name.
     #[must_use]
     pub fn parse(name: &str) -> Option<Self> {
-        let all = [Self::Stop, Self::Length, Self::ToolCalls];
+        let all = [
+            Self::Stop,
+            Self::Length,
+            Self::ToolCalls,
+            Self::ContentFilter,
+        ];
         all.into_iter().find(|reason| reason.name() == name)
     }
 }

@@ -46,8 +46,8 @@ pub use context::{AppName, Caller, Context, UserName};
 pub use tensor::{DataType, Tensor, TensorError};
 
 pub use stream::{
-    Answer, Ending, Event, Explanation, InferenceStream, OutcomeGuard, Output, Placement, Served,
-    Usage,
+    Answer, Ending, Event, Explanation, InferenceStream, OutcomeGuard, Output, Placement, Price,
+    Served, Usage,
 };
 
 pub use service::{BoxInferenceService, InferenceService};

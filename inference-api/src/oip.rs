@@ -17,6 +17,7 @@ use crate::request::{ModelName, ModelSelector};
 use crate::stream::Output;
 use crate::tensor::{DataType, Tensor};
 
+pub mod client;
 mod contents;
 mod grpc;
 mod parameters;

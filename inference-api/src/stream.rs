@@ -38,6 +38,23 @@ pub struct InferenceStream {
     permits: SmallVec<[OwnedSemaphorePermit; 2]>,
     guards: Guards,
     usage: Usage,
+    price: Option<Price>,
+}
+
+/// What tokens cost, in US dollars each.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Price {
+    /// One that goes in.
+    pub prompt_usd: f64,
+    /// One that is generated.
+    pub answer_usd: f64,
+}
+
+impl Price {
+    fn cost(&self, usage: &Usage) -> f64 {
+        self.prompt_usd * f64::from(usage.prompt_tokens)
+            + self.answer_usd * f64::from(usage.completion_tokens)
+    }
 }
 
 /// Where the events come from.
@@ -70,6 +87,7 @@ impl InferenceStream {
             permits: SmallVec::new(),
             guards: Guards::default(),
             usage: Usage::default(),
+            price: None,
         }
     }
 
@@ -97,6 +115,12 @@ impl InferenceStream {
     pub fn with_deadline(mut self, at: Instant) -> Self {
         let at = self.deadline.map_or(at, |earlier| earlier.at.min(at));
         self.deadline = Some(Deadline { at, timer: None });
+        self
+    }
+
+    /// The same answer, which tells what it cost at this price where what served it does not.
+    pub fn with_price(mut self, price: Price) -> Self {
+        self.price = Some(price);
         self
     }
 
@@ -174,15 +198,20 @@ impl Stream for InferenceStream {
     type Item = Result<Event, InferenceError>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        let polled = self.poll_event(cx);
-        match &polled {
+        let mut polled = self.poll_event(cx);
+        match &mut polled {
             Poll::Pending => {}
             Poll::Ready(None) => {
                 let usage = self.usage;
                 self.end(Ending::Completed(usage));
             }
             Poll::Ready(Some(Err(error))) => self.end(Ending::Failed(error.kind())),
-            Poll::Ready(Some(Ok(Event::Usage(usage)))) => self.usage = *usage,
+            Poll::Ready(Some(Ok(Event::Usage(usage)))) => {
+                if let (None, Some(price)) = (usage.cost_usd, self.price) {
+                    usage.cost_usd = Some(price.cost(usage));
+                }
+                self.usage = *usage;
+            }
             Poll::Ready(Some(Ok(
                 Event::Embeddings(_)
                 | Event::Outputs(_)

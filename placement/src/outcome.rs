@@ -201,13 +201,12 @@ impl Underway {
             .filter(|tokens| *tokens > 0);
         let prompt_tokens = counted.map_or(self.tokens, Tokens::new);
         let completion_tokens = usage.map_or(0, |usage| usage.completion_tokens);
-        let all = prompt_tokens.get().saturating_add(completion_tokens);
         let told = usage.and_then(|usage| usage.cost_usd).and_then(Usd::new);
         let route = tried.map(|(entry, _)| &entry.route);
         // Only an answer is paid for.
         let priced = route
             .filter(|_| ending == OutcomeEnding::Completed)
-            .and_then(|route| route.cost(Tokens::new(all)));
+            .and_then(|route| route.cost(prompt_tokens, Tokens::new(completion_tokens)));
         let served = tried.and_then(|(_, candidate)| self.decided.decision.candidate(candidate));
         let served = served.cloned();
         self.sink.record(&Outcome {

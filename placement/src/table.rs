@@ -21,7 +21,29 @@ use crate::signals::TokenCounter;
 
 /// US dollars for a million tokens.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct UsdPerMillionTokens(pub f64);
+pub struct UsdPerMillionTokens {
+    /// Of what goes in.
+    pub prompt: f64,
+    /// Of what is generated.
+    pub answer: f64,
+}
+
+impl UsdPerMillionTokens {
+    /// The same for both.
+    #[must_use]
+    pub const fn flat(price: f64) -> Self {
+        Self {
+            prompt: price,
+            answer: price,
+        }
+    }
+
+    /// What a request of so many tokens costs, in US dollars.
+    #[must_use]
+    pub fn cost(self, prompt_tokens: u32, answer_tokens: u32) -> f64 {
+        (self.prompt * f64::from(prompt_tokens) + self.answer * f64::from(answer_tokens)) / 1e6
+    }
+}
 
 /// Latency as measured or as told: `fixed + per_token × tokens`, in seconds, as a request sees it.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -95,20 +117,18 @@ impl fmt::Debug for Executor {
 }
 
 impl Route {
-    /// The tokens that a request will be charged for, an answer of usual length included.
-    fn with_answer(&self, tokens: Tokens) -> Tokens {
-        match self.card.task {
-            TaskKind::Embedding | TaskKind::Infer => tokens,
-            TaskKind::Chat | TaskKind::Completion => {
-                Tokens::new(tokens.get().saturating_add(USUAL_ANSWER))
-            }
-        }
+    /// What a request of so many tokens will cost, an answer of usual length included.
+    fn expected_cost(&self, tokens: Tokens) -> Option<Usd> {
+        let answer = match self.card.task {
+            TaskKind::Embedding | TaskKind::Infer => 0,
+            TaskKind::Chat | TaskKind::Completion => USUAL_ANSWER,
+        };
+        self.cost(tokens, Tokens::new(answer))
     }
 
-    /// What `tokens` cost here; `None` when the price is unknown.
-    pub(crate) fn cost(&self, tokens: Tokens) -> Option<Usd> {
-        let UsdPerMillionTokens(price) = self.price?;
-        Usd::new(price * f64::from(tokens.get()) / 1e6)
+    /// What these tokens cost here; `None` when the price is unknown.
+    pub(crate) fn cost(&self, prompt: Tokens, answer: Tokens) -> Option<Usd> {
+        Usd::new(self.price?.cost(prompt.get(), answer.get()))
     }
 
     /// What this device draws while a request runs for `latency`.
@@ -150,7 +170,7 @@ impl Entry {
             prediction: Prediction {
                 latency: expected.latency,
                 latency_sd: expected.sd,
-                cost: self.route.cost(self.route.with_answer(tokens)),
+                cost: self.route.expected_cost(tokens),
                 energy,
                 p_error: *p_error,
             },

@@ -3,112 +3,53 @@
 use std::sync::Arc;
 
 use anyhow::Context as _;
+use futures::future::BoxFuture;
 use inference_api::{InferenceError, InferenceRequest, InferenceStream, TaskKind};
 use model_runtime::{
-    Library, LibraryConfig, LoadOptions, Model, Package, ProviderName, Runtime, Speed,
-    VariantReport, Version,
+    Library, LibraryConfig, LoadOptions, Model, Package, ProviderName, Runtime, VariantReport,
+    Version,
 };
 use placement::{
-    Availability, Executor, Measured, ModelTokens, OnnxExecutor, Route, TokenCounter,
-    UsdPerMillionTokens, boundary_to_policy, card, p_error,
+    Executor, Measured, ModelTokens, OnnxExecutor, TokenCounter, UsdPerMillionTokens, card, p_error,
 };
-use router_policy::{PlacementKind, Probability};
 use tower::ServiceExt as _;
 
-use super::Site;
+use super::{Backend, Offer, Site};
 use crate::config::{Config, ModelConfig, RuntimeConfig};
+
+/// Its name among the kinds of backend.
+const KIND: &str = "onnxruntime";
 
 /// One variant of a loaded model, ready to run.
 #[derive(Clone, Debug)]
-pub(crate) struct Embedded {
-    model: Model,
-    report: VariantReport,
-    usd_per_million_tokens: Option<f64>,
+struct Embedded {
+    speed: Measured,
     executor: OnnxExecutor,
 }
 
-impl Embedded {
-    /// Its name among the kinds of backend.
-    pub(crate) const KIND: &'static str = "onnxruntime";
-
-    pub(crate) fn model(&self) -> &str {
-        self.model.name()
+impl Backend for Embedded {
+    fn speed(&self) -> Measured {
+        self.speed
     }
 
-    pub(crate) fn variant(&self) -> &str {
-        &self.report.name
+    fn unavailable(&self) -> Option<String> {
+        None
     }
 
-    /// As ONNX Runtime names it.
-    pub(crate) fn provider(&self) -> &'static str {
-        self.report.serving.onnx_name()
-    }
-
-    pub(crate) fn speed(&self) -> Speed {
-        self.report.speed
-    }
-
-    pub(crate) const fn usd_per_million_tokens(&self) -> Option<f64> {
-        self.usd_per_million_tokens
-    }
-
-    /// How often its answer is wrong.
-    pub(crate) fn p_error(&self) -> Probability {
-        p_error(&self.report)
-    }
-
-    /// The tasks that it does.
-    pub(crate) fn tasks(&self) -> impl Iterator<Item = TaskKind> {
-        TaskKind::ALL.into_iter().filter(|task| self.does(*task))
-    }
-
-    pub(crate) fn does(&self, task: TaskKind) -> bool {
-        card(&self.model, task).is_some()
-    }
-
-    pub(crate) async fn run(
+    fn run(
         &self,
         request: InferenceRequest,
-    ) -> Result<InferenceStream, InferenceError> {
-        self.executor.clone().oneshot(request).await
+    ) -> BoxFuture<'static, Result<InferenceStream, InferenceError>> {
+        Box::pin(self.executor.clone().oneshot(request))
     }
 
-    /// As routes, one for each task.
-    pub(super) fn routes(&self, site: &Site) -> Vec<Route> {
-        let counter = self
-            .model
-            .takes_text()
-            .then(|| Arc::new(ModelTokens::new(self.model.clone())) as Arc<dyn TokenCounter>);
-        let route = |task| {
-            Some(Route {
-                kind: PlacementKind::Cloud,
-                site: router_policy::Site {
-                    name: site.name.as_str().into(),
-                    boundary: boundary_to_policy(site.boundary),
-                },
-                card: Arc::new(card(&self.model, task)?),
-                variant: self.variant().into(),
-                provider: self.provider().into(),
-                measured: Measured {
-                    fixed_seconds: self.report.speed.fixed_seconds,
-                    per_token_seconds: self.report.speed.per_token_seconds,
-                    per_answer_token_seconds: self.report.speed.per_answer_token_seconds,
-                },
-                price: self.usd_per_million_tokens.map(UsdPerMillionTokens),
-                // A thin client's own machine does nothing meanwhile.
-                watts: 0.0,
-                p_error: self.p_error(),
-                availability: Availability::Ready,
-                counter: counter.clone(),
-                executor: Executor::Onnx(self.executor.clone()),
-            })
-        };
-        self.tasks().filter_map(route).collect()
+    fn executor(&self) -> Executor {
+        Executor::Onnx(self.executor.clone())
     }
 }
 
 /// Loads every configured model. It blocks while files are read and speeds measured.
-pub(crate) fn load(config: &Config) -> anyhow::Result<Vec<Embedded>> {
+pub(super) fn load(config: &Config, site: &Site) -> anyhow::Result<Vec<Offer>> {
     if config.models.is_empty() {
         return Ok(Vec::new());
     }
@@ -128,7 +69,7 @@ pub(crate) fn load(config: &Config) -> anyhow::Result<Vec<Embedded>> {
     let providers = providers.context("runtime.providers")?;
     let mut loaded = Vec::new();
     for model in &config.models {
-        loaded.extend(load_one(&runtime, model, &providers)?);
+        loaded.extend(load_one(&runtime, model, &providers, site)?);
     }
     Ok(loaded)
 }
@@ -137,7 +78,8 @@ fn load_one(
     runtime: &Runtime,
     config: &ModelConfig,
     providers: &[ProviderName],
-) -> anyhow::Result<Vec<Embedded>> {
+    site: &Site,
+) -> anyhow::Result<Vec<Offer>> {
     let about = || format!("the model in {}", config.path.display());
     let package = Package::open(&config.path).with_context(about)?;
     let options = LoadOptions {
@@ -145,17 +87,42 @@ fn load_one(
         providers: providers.to_vec(),
     };
     let model = runtime.load(&package, &options).with_context(about)?;
-    let embedded = |report: &VariantReport| {
-        let executor = OnnxExecutor::new(model.clone(), &report.name)?;
-        let usd_per_million_tokens = config.usd_per_million_tokens;
-        Some(Embedded {
-            model: model.clone(),
-            report: report.clone(),
-            usd_per_million_tokens,
-            executor,
-        })
+    let price = config.price();
+    let offer = |report| offer(&model, report, price, site);
+    Ok(model.variants().filter_map(offer).collect())
+}
+
+/// `None` when callers cannot be told of it.
+fn offer(
+    model: &Model,
+    report: &VariantReport,
+    price: Option<UsdPerMillionTokens>,
+    site: &Site,
+) -> Option<Offer> {
+    let cards = TaskKind::ALL.into_iter();
+    let cards: Vec<_> = cards
+        .filter_map(|task| card(model, task).map(Arc::new))
+        .collect();
+    let counter = model
+        .takes_text()
+        .then(|| Arc::new(ModelTokens::new(model.clone())) as Arc<dyn TokenCounter>);
+    let speed = Measured {
+        fixed_seconds: report.speed.fixed_seconds,
+        per_token_seconds: report.speed.per_token_seconds,
+        per_answer_token_seconds: report.speed.per_answer_token_seconds,
     };
-    Ok(model.variants().filter_map(embedded).collect())
+    let executor = OnnxExecutor::new(model.clone(), &report.name)?;
+    (!cards.is_empty()).then(|| Offer {
+        kind: KIND,
+        site: site.clone(),
+        variant: report.name.as_str().into(),
+        provider: report.serving.onnx_name().into(),
+        cards,
+        price,
+        p_error: p_error(report),
+        counter,
+        backend: Arc::new(Embedded { speed, executor }),
+    })
 }
 
 fn library(config: &RuntimeConfig) -> anyhow::Result<Library> {

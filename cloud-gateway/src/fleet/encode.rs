@@ -85,16 +85,12 @@ fn lease(budget: &str, answer: Answer) -> wire::BudgetLease {
 fn hints(hints: &Hints) -> wire::Hints {
     wire::Hints {
         time_to_live: duration(TIME_TO_LIVE),
-        backends: hints
-            .backends
-            .iter()
-            .map(|backend| encode_backend(backend, &hints.site))
-            .collect(),
+        backends: hints.backends.iter().map(encode_backend).collect(),
         estimates: Vec::new(),
     }
 }
 
-fn encode_backend(backend: &BackendHint, at: &Site) -> wire::BackendHint {
+fn encode_backend(backend: &BackendHint) -> wire::BackendHint {
     let task = match backend.task {
         TaskKind::Embedding => policy::Task::Embedding,
         TaskKind::Infer => policy::Task::Infer,
@@ -102,17 +98,18 @@ fn encode_backend(backend: &BackendHint, at: &Site) -> wire::BackendHint {
         TaskKind::Completion => policy::Task::Completion,
     };
     wire::BackendHint {
-        site: Some(site(at)),
+        site: Some(site(&backend.site)),
         model: backend.model.clone(),
         task: task.into(),
         variant: backend.variant.clone(),
         provider: backend.provider.clone(),
-        usd_per_million_tokens: backend.usd_per_million_tokens,
-        fixed_seconds: backend.fixed_seconds,
-        per_token_seconds: backend.per_token_seconds,
-        per_answer_token_seconds: backend.per_answer_token_seconds,
+        usd_per_million_tokens: backend.price.map(|price| price.prompt),
+        usd_per_million_answer_tokens: backend.price.map(|price| price.answer),
+        fixed_seconds: backend.speed.fixed_seconds,
+        per_token_seconds: backend.speed.per_token_seconds,
+        per_answer_token_seconds: backend.speed.per_answer_token_seconds,
         error_probability: backend.p_error,
-        unavailable: String::new(),
+        unavailable: backend.unavailable.clone().unwrap_or_default(),
     }
 }
 

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant, SystemTime};
 use futures::stream::BoxStream;
 use futures::{Stream, StreamExt as _};
 use tideline_proto::tideline::fleet::v1 as wire;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -33,7 +33,7 @@ const SEEN_WRITTEN_EVERY: Duration = Duration::from_secs(300);
 #[derive(Clone, Debug)]
 pub(crate) struct Fleet {
     pub(crate) gateway_id: Arc<str>,
-    pub(crate) hints: Arc<Hints>,
+    pub(crate) hints: watch::Receiver<Arc<Hints>>,
     pub(crate) registry: Registry,
     pub(crate) store: Store,
     pub(crate) budgets: Budgets,
@@ -111,6 +111,7 @@ impl ControlStream {
     ) -> Over {
         // Hints are told again before half of their time is over.
         let mut session = Session::new(Instant::now(), TIME_TO_LIVE.div_f64(2.5));
+        let mut hints = self.fleet.hints.clone();
         loop {
             let wake = tokio::time::sleep_until(session.deadline().into());
             let actions = tokio::select! {
@@ -123,6 +124,7 @@ impl ControlStream {
                     None => return Over("the agent said no more"),
                 },
                 () = wake => session.wake(Instant::now()),
+                Ok(()) = hints.changed() => session.hints_changed(Instant::now()),
                 () = replaced(self.device.as_ref()) => session.replaced(),
                 () = self.fleet.stop.cancelled(), if !session.is_draining() => {
                     session.drain(DRAIN_WITHIN, Instant::now())
@@ -191,9 +193,10 @@ impl ControlStream {
     }
 
     fn say(&self, said: ToAgent) -> Result<(), Over> {
+        let hints = self.fleet.hints.borrow().clone();
         let speaker = Speaker {
             gateway_id: &self.fleet.gateway_id,
-            hints: &self.fleet.hints,
+            hints: &hints,
             clock: SystemTime::now(),
         };
         // An agent that does not read is let go rather than waited for.

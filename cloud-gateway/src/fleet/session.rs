@@ -337,6 +337,15 @@ impl Session {
         vec![Action::Say(ToAgent::Hints)]
     }
 
+    /// What the site can serve has changed: who is attached is told at once.
+    pub(super) fn hints_changed(&mut self, now: Instant) -> Vec<Action> {
+        if !matches!(self.phase, Phase::Attached(_)) {
+            return Vec::new();
+        }
+        self.next_hints = now;
+        self.due(now)
+    }
+
     fn refuse(&mut self, why: &str) -> Vec<Action> {
         self.last_word(why, None)
     }

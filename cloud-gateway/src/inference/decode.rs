@@ -53,6 +53,7 @@ pub(super) fn execute(
         user: None,
     };
     context.boundary = reached.boundary();
+    context.wants_whole = terms.whole;
     let model = ModelSelector::parse(&model)
         .ok_or_else(|| InferenceError::invalid("expected a model's name").with_param("model"))?;
     let task = task.ok_or_else(|| InferenceError::invalid("the request holds no task"))?;

@@ -4,21 +4,26 @@ use std::time::Duration;
 
 use bytes::{BufMut as _, Bytes, BytesMut};
 use inference_api::{Delta, Event, GeneratedToken, Served, Tensor, Usage};
+use placement::UsdPerMillionTokens;
 use tideline_proto::tideline::inference::v1 as wire;
 use wire::execute_event::Event as Told;
 
 /// The first event: what serves.
-pub(super) fn served(served: &Served, site: &str) -> wire::ExecuteEvent {
+pub(super) fn served(served: &Served, here: &str) -> wire::ExecuteEvent {
     event(Told::Served(wire::Served {
         model: served.model.as_str().to_owned(),
         variant: served.variant.clone().unwrap_or_default(),
         provider: served.provider.clone().unwrap_or_default(),
-        site: site.to_owned(),
+        site: served.site.as_deref().unwrap_or(here).to_owned(),
     }))
 }
 
 /// A result, or the end. `took` is what this site spent so far, and `price` what a million tokens cost.
-pub(super) fn told(from: Event, took: Duration, price: Option<f64>) -> wire::ExecuteEvent {
+pub(super) fn told(
+    from: Event,
+    took: Duration,
+    price: Option<UsdPerMillionTokens>,
+) -> wire::ExecuteEvent {
     event(match from {
         Event::Embeddings(vectors) => Told::Embeddings(wire::Embeddings {
             vectors: vectors.iter().map(|vector| encode_vector(vector)).collect(),
@@ -69,8 +74,7 @@ fn text(delta: Delta) -> wire::TextDelta {
     }
 }
 
-fn done(usage: Usage, took: Duration, price: Option<f64>) -> wire::Done {
-    let tokens = f64::from(usage.prompt_tokens) + f64::from(usage.completion_tokens);
+fn done(usage: Usage, took: Duration, price: Option<UsdPerMillionTokens>) -> wire::Done {
     wire::Done {
         usage: Some(wire::Usage {
             prompt_tokens: usage.prompt_tokens,
@@ -78,7 +82,7 @@ fn done(usage: Usage, took: Duration, price: Option<f64>) -> wire::Done {
             completion_tokens: usage.completion_tokens,
         }),
         site_seconds: took.as_secs_f64(),
-        cost_usd: price.map(|price| price * tokens / 1e6),
+        cost_usd: price.map(|price| price.cost(usage.prompt_tokens, usage.completion_tokens)),
     }
 }
 

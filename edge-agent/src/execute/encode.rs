@@ -40,6 +40,7 @@ pub(super) fn execute(request: InferenceRequest, terms: &Terms<'_>) -> wire::Exe
         remaining: terms.remaining.try_into().ok(),
         app: app.to_owned(),
         tokens: 0,
+        whole: request.context.wants_whole,
     };
     wire::ExecuteRequest {
         context: Some(context),

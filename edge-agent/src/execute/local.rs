@@ -54,7 +54,7 @@ fn route(
             per_token_seconds: variant.speed.per_token_seconds,
             per_answer_token_seconds: variant.speed.per_answer_token_seconds,
         },
-        price: Some(UsdPerMillionTokens(0.0)),
+        price: Some(UsdPerMillionTokens::flat(0.0)),
         watts: watts.get(),
         p_error: p_error(variant),
         availability: Availability::Ready,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use inference_api::{ModelCard, ModelName, TaskKind};
-use placement::{Availability, BoxEgressService, Executor, Measured, Route, UsdPerMillionTokens};
+use placement::{Availability, BoxEgressService, Executor, Measured, Route};
 use router_policy::{Boundary, PlacementKind, Probability, Site};
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -94,7 +94,7 @@ fn route(hint: &BackendHint, reach: &Reach, link: &watch::Receiver<LinkView>) ->
             per_token_seconds: hint.per_token_seconds,
             per_answer_token_seconds: hint.per_answer_token_seconds,
         },
-        price: hint.usd_per_million_tokens.map(UsdPerMillionTokens),
+        price: hint.price,
         // While a site works, this laptop waits: what its radio draws is not measured.
         watts: 0.0,
         p_error: Probability::new(hint.error_probability),

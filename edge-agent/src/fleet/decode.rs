@@ -6,6 +6,7 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use placement::UsdPerMillionTokens;
 use router_policy::{Answer, Lease, LeaseId, Micros};
 use thiserror::Error;
 use tideline_proto::tideline::fleet::v1 as wire;
@@ -165,13 +166,28 @@ fn backend(hint: wire::BackendHint) -> Result<BackendHint, Nonsense> {
         task,
         variant: text(hint.variant),
         provider: text(hint.provider),
-        usd_per_million_tokens: hint.usd_per_million_tokens.map(amount).transpose()?,
+        price: price(
+            hint.usd_per_million_tokens,
+            hint.usd_per_million_answer_tokens,
+        )?,
         fixed_seconds: amount(hint.fixed_seconds)?,
         per_token_seconds: amount(hint.per_token_seconds)?,
         per_answer_token_seconds: amount(hint.per_answer_token_seconds)?,
         error_probability: amount(hint.error_probability)?.min(1.0),
         unavailable: Some(text(hint.unavailable)).filter(|reason| !reason.is_empty()),
     })
+}
+
+/// What tokens cost. Those of an answer cost what the others do where nothing else is said.
+fn price(
+    prompt: Option<f64>,
+    answer: Option<f64>,
+) -> Result<Option<UsdPerMillionTokens>, Nonsense> {
+    let Some(prompt) = prompt.map(amount).transpose()? else {
+        return Ok(None);
+    };
+    let answer = answer.map(amount).transpose()?.unwrap_or(prompt);
+    Ok(Some(UsdPerMillionTokens { prompt, answer }))
 }
 
 /// A site beyond this laptop. One that claims to be the laptop, or does not say whose it is, would

@@ -6,6 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use placement::UsdPerMillionTokens;
 use router_policy::Answer;
 
 use crate::budgets::Words;
@@ -162,7 +163,7 @@ pub(crate) struct BackendHint {
     /// What runs it.
     pub(crate) provider: String,
     /// Nothing when unknown.
-    pub(crate) usd_per_million_tokens: Option<f64>,
+    pub(crate) price: Option<UsdPerMillionTokens>,
     /// Seconds at the site, without the network, for every request.
     pub(crate) fixed_seconds: f64,
     /// Seconds at the site for each token more.

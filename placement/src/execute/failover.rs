@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use inference_api::{
-    ErrorKind, Explanation, InferenceError, InferenceRequest, InferenceStream, Served,
+    ErrorKind, Explanation, InferenceError, InferenceRequest, InferenceStream, Price, Served,
 };
 use router_policy::{PlacementKind, Usd};
 use tower::ServiceExt;
@@ -51,7 +51,14 @@ impl Attempt<'_> {
             }
         };
         let served = self.served(stream.served(), explanation);
-        Ok(stream.with_served(Arc::new(served)))
+        let stream = stream.with_served(Arc::new(served));
+        Ok(match self.entry.route.price {
+            Some(price) => stream.with_price(Price {
+                prompt_usd: price.prompt / 1e6,
+                answer_usd: price.answer / 1e6,
+            }),
+            None => stream,
+        })
     }
 
     /// Why it runs here: as it was decided, or since what was decided could not serve.

@@ -201,7 +201,7 @@ fn route(kind: PlacementKind, task: TaskKind, executor: Executor) -> Route {
             fixed_seconds,
             per_token_seconds: 0.0,
         },
-        price: Some(UsdPerMillionTokens(0.02)),
+        price: Some(UsdPerMillionTokens::flat(0.02)),
         watts: 10.0,
         p_error: Probability::new(0.0),
         availability: Availability::Ready,

@@ -342,7 +342,7 @@ pub struct BackendHint {
     pub variant: ::prost::alloc::string::String,
     #[prost(string, tag = "5")]
     pub provider: ::prost::alloc::string::String,
-    /// US dollars for a million tokens; absent when unknown.
+    /// US dollars for a million tokens of what goes in; absent when unknown.
     #[prost(double, optional, tag = "6")]
     pub usd_per_million_tokens: ::core::option::Option<f64>,
     /// Seconds at the site itself, without the network: fixed + per token.
@@ -358,6 +358,9 @@ pub struct BackendHint {
     /// Seconds for each token of a generated answer.
     #[prost(double, tag = "11")]
     pub per_answer_token_seconds: f64,
+    /// US dollars for a million generated tokens; absent when they cost what the others do.
+    #[prost(double, optional, tag = "12")]
+    pub usd_per_million_answer_tokens: ::core::option::Option<f64>,
 }
 /// What the fleet learned for this agent's device class.
 #[derive(Clone, PartialEq, ::prost::Message)]

@@ -17,6 +17,9 @@ pub struct Context {
     /// Tokens as counted on the device; the site counts again for what it bills.
     #[prost(uint32, tag = "6")]
     pub tokens: u32,
+    /// Nobody reads the answer before it is complete.
+    #[prost(bool, tag = "7")]
+    pub whole: bool,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 #[prost(skip_debug)]

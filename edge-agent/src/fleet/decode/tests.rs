@@ -47,11 +47,7 @@ fn believed(hint: wire::BackendHint) -> Result<BackendHint, String> {
 fn a_hint_is_read_as_it_was_said() {
     let hint = believed(hint()).unwrap();
     assert_eq!(
-        (
-            hint.site.boundary,
-            hint.usd_per_million_tokens,
-            hint.unavailable
-        ),
+        (hint.site.boundary, hint.price, hint.unavailable),
         (SiteBoundary::Cloud, None, None)
     );
 }
