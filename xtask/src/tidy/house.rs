@@ -35,7 +35,7 @@ pub(crate) struct Crate {
 /// Files that are read: text, by their endings.
 const ENDINGS: &[&str] = &[
     "rs", "toml", "proto", "md", "py", "yaml", "yml", "json", "sql", "sh", "html", "css", "js",
-    "in",
+    "mjs", "in",
 ];
 
 /// Folders that hold nothing of ours.
