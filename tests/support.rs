@@ -4,4 +4,4 @@ pub(crate) mod api;
 pub(crate) mod logs;
 pub(crate) mod paths;
 pub(crate) mod programs;
-pub(crate) mod python;
+pub(crate) mod scripts;
