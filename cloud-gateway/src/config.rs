@@ -15,7 +15,8 @@ use serde::{Deserialize, Serialize};
 mod upstream;
 
 pub use self::upstream::{
-    MaxTokensParameter, UpstreamConfig, UpstreamKind, UpstreamModel, UpstreamTask, UpstreamTimeouts,
+    ChatContinuation, MaxTokensParameter, UpstreamConfig, UpstreamKind, UpstreamModel,
+    UpstreamTask, UpstreamTimeouts,
 };
 
 /// Everything that can be configured.

@@ -20,8 +20,8 @@ mod store;
 mod telemetry;
 
 pub use self::config::{
-    Cli, Command, Config, ConfigError, LogConfig, LogFormat, MaxTokensParameter, RunOptions,
-    UpstreamConfig, UpstreamKind, UpstreamModel, UpstreamTask, UpstreamTimeouts,
+    ChatContinuation, Cli, Command, Config, ConfigError, LogConfig, LogFormat, MaxTokensParameter,
+    RunOptions, UpstreamConfig, UpstreamKind, UpstreamModel, UpstreamTask, UpstreamTimeouts,
 };
 pub use self::gateway::{Addresses, BoundGateway, Gateway};
 

@@ -14,7 +14,7 @@ use metrics::{
 };
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 
-use placement::{Outcome, OutcomeEnding};
+use placement::{Journey, Outcome, OutcomeEnding};
 use router_policy::Policy;
 
 use crate::fleet::LinkStatus;
@@ -53,6 +53,10 @@ const POLICY_RELOADS: &str = "tideline_policy_reloads_total";
 const GATEWAY_ATTACHED: &str = "tideline_agent_gateway_attached";
 /// The last measured round trip to the gateway.
 const GATEWAY_RTT_SECONDS: &str = "tideline_agent_gateway_rtt_seconds";
+/// Answers that went on elsewhere after they had begun.
+const CONTINUATIONS: &str = "tideline_agent_continuations_total";
+/// Answers that a cascade weighed, by `escalated`.
+const CASCADES: &str = "tideline_agent_cascades_total";
 /// Times that the gateway was lost.
 const GATEWAY_LOST: &str = "tideline_agent_gateway_lost_total";
 
@@ -139,6 +143,11 @@ fn describe() {
     );
     describe_counter!(FAILOVERS, "Placements tried in vain before one served.");
     describe_counter!(
+        CONTINUATIONS,
+        "Answers that went on elsewhere after they had begun."
+    );
+    describe_counter!(CASCADES, "Answers that a cascade weighed.");
+    describe_counter!(
         UNRECORDED,
         "Outcomes that could not be written to the spool."
     );
@@ -167,6 +176,19 @@ fn describe() {
     describe_counter!(GATEWAY_LOST, "Times that the gateway was lost.");
 }
 
+fn journey(journey: &Journey) {
+    counter!(FAILOVERS).increment(journey.failovers.into());
+    counter!(CONTINUATIONS).increment(journey.continuations.into());
+    if journey.has_escalated || journey.confidence.is_some() {
+        let escalated = if journey.has_escalated {
+            "true"
+        } else {
+            "false"
+        };
+        counter!(CASCADES, "escalated" => escalated).increment(1);
+    }
+}
+
 /// A decided request ended.
 pub(crate) fn outcome(outcome: &Outcome) {
     let served = outcome.served.as_ref();
@@ -184,7 +206,7 @@ pub(crate) fn outcome(outcome: &Outcome) {
 
     counter!(REQUESTS, "task" => task, "placement" => placement, "model" => model.clone(), "ending" => ending).increment(1);
     histogram!(DECISION_SECONDS).record(actual.decision_time.as_secs_f64());
-    counter!(FAILOVERS).increment(outcome.failovers.into());
+    journey(&outcome.journey);
     if let (Some(candidate), OutcomeEnding::Completed) = (served, outcome.ending) {
         let miss = (candidate.prediction.latency.get() - latency).abs();
         histogram!(REQUEST_SECONDS, "placement" => placement, "model" => model.clone())
@@ -199,7 +221,7 @@ pub(crate) fn outcome(outcome: &Outcome) {
     }
     tracing::debug!(
         request = %outcome.request, decision = %outcome.decided.id, task, placement, model, ending, error,
-        latency_ms = milliseconds(actual.latency), failovers = outcome.failovers,
+        latency_ms = milliseconds(actual.latency), failovers = outcome.journey.failovers,
         reason = outcome.decided.decision.reason(), "request ended"
     );
 }

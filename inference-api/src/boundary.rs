@@ -66,6 +66,48 @@ impl FromStr for Boundary {
     }
 }
 
+/// Whether another place may serve when one fails: before its answer begins, and in the midst of it.
+///
+/// It never leads beyond the boundary.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Fallback {
+    /// None: the answer comes from where it was placed, or an error does.
+    None,
+    /// One with the same model.
+    #[default]
+    SameModel,
+    /// One with another model too, where the policy lets an answer go on with it.
+    AnyModel,
+}
+
+impl Fallback {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::None, Self::SameModel, Self::AnyModel];
+
+    /// The value of `x-tideline-fallback`.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::SameModel => "same-model",
+            Self::AnyModel => "any-model",
+        }
+    }
+}
+
+impl FromStr for Fallback {
+    type Err = UnknownName;
+
+    fn from_str(name: &str) -> Result<Self, Self::Err> {
+        Self::ALL
+            .into_iter()
+            .find(|fallback| fallback.name() == name)
+            .ok_or(UnknownName {
+                expected: "none, same-model or any-model",
+            })
+    }
+}
+
 /// A caller's wish about the place, by the names that Firebase AI Logic uses.
 ///
 /// A wish can narrow what the policy allows, never widen it.

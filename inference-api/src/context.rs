@@ -5,7 +5,7 @@ use std::fmt;
 
 use tokio::time::Instant;
 
-use crate::boundary::{Boundary, Mode};
+use crate::boundary::{Boundary, Fallback, Mode};
 
 /// The terms of one request. They hold at every hop.
 #[derive(Clone, Debug)]
@@ -16,6 +16,8 @@ pub struct Context {
     pub mode: Option<Mode>,
     /// How far the content may travel, as told by the hop before.
     pub boundary: Boundary,
+    /// Whether another place may serve when one fails.
+    pub fallback: Fallback,
     /// When the caller stops waiting.
     pub deadline: Instant,
     /// Whether the answer should carry the whole decision.
@@ -32,6 +34,7 @@ impl Context {
             caller: Caller::default(),
             mode: None,
             boundary: Boundary::Cloud,
+            fallback: Fallback::default(),
             deadline,
             wants_debug: false,
             wants_whole: false,

@@ -228,6 +228,26 @@ pub struct Sampling {
     pub logprobs: Option<u8>,
 }
 
+/// The beginning of an answer that its caller has already.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Continued {
+    /// Its text, as it was told.
+    pub text: String,
+    /// The tokens that it came of, by the ids of the model that drew them; empty when unknown.
+    pub tokens: Vec<u32>,
+}
+
+impl fmt::Debug for Continued {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "Continued({} bytes, {} tokens)",
+            self.text.len(),
+            self.tokens.len()
+        )
+    }
+}
+
 /// A piece of one answer.
 #[derive(Clone, Default, PartialEq)]
 pub struct Delta {
@@ -255,8 +275,8 @@ impl fmt::Debug for Delta {
 /// A token that was drawn.
 #[derive(Clone, PartialEq)]
 pub struct GeneratedToken {
-    /// The model's id for it.
-    pub id: u32,
+    /// The model's id for it; `None` where what drew it does not tell.
+    pub id: Option<u32>,
     /// Natural logarithm of its probability.
     pub logprob: f32,
     /// Its text as bytes, where log probabilities are wanted: a part of a character sometimes.

@@ -18,6 +18,7 @@ use crate::stream::{Answer, Explanation, Served};
 
 const APP: &str = "x-tideline-app";
 const BOUNDARY: &str = "x-tideline-boundary";
+const FALLBACK: &str = "x-tideline-fallback";
 const MODE: &str = "x-tideline-mode";
 const TIMEOUT_MS: &str = "x-tideline-timeout-ms";
 const GRPC_TIMEOUT: &str = "grpc-timeout";
@@ -46,6 +47,7 @@ pub(crate) fn context(headers: &HeaderMap, most: Duration) -> Result<Context, In
     };
     context.mode = named(headers, MODE)?;
     context.boundary = named(headers, BOUNDARY)?.unwrap_or(Boundary::Cloud);
+    context.fallback = named(headers, FALLBACK)?.unwrap_or_default();
     context.wants_debug = headers
         .get(DEBUG)
         .is_some_and(|value| value.as_bytes() == b"true");

@@ -37,11 +37,11 @@ pub use request::{
 };
 
 pub use generation::{
-    ChatTask, CompletionTask, Delta, FinishReason, Generated, GeneratedToken, Message, Prompt,
-    ResponseFormat, Role, Sampling, Tool, ToolCall, ToolCallDelta, ToolChoice,
+    ChatTask, CompletionTask, Continued, Delta, FinishReason, Generated, GeneratedToken, Message,
+    Prompt, ResponseFormat, Role, Sampling, Tool, ToolCall, ToolCallDelta, ToolChoice,
 };
 
-pub use boundary::{Boundary, Mode, UnknownName};
+pub use boundary::{Boundary, Fallback, Mode, UnknownName};
 pub use context::{AppName, Caller, Context, UserName};
 pub use tensor::{DataType, Tensor, TensorError};
 

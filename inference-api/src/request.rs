@@ -9,7 +9,7 @@ use std::sync::Arc;
 use ulid::Ulid;
 
 use crate::context::Context;
-use crate::generation::{ChatTask, CompletionTask};
+use crate::generation::{ChatTask, CompletionTask, Continued};
 use crate::tensor::Tensor;
 
 /// One request, whichever protocol it came by.
@@ -23,6 +23,8 @@ pub struct InferenceRequest {
     pub task: Task,
     /// Who asks, and under which terms.
     pub context: Context,
+    /// The answer as far as another place gave it, to be gone on with from exactly there.
+    pub continued: Option<Arc<Continued>>,
 }
 
 impl InferenceRequest {
@@ -34,6 +36,7 @@ impl InferenceRequest {
             model,
             task,
             context,
+            continued: None,
         }
     }
 }

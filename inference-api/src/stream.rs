@@ -148,7 +148,7 @@ impl InferenceStream {
                 Event::Finished(choice, reason) => {
                     answer(&mut answers, choice).finish = Some(reason);
                 }
-                Event::Usage(_) => {}
+                Event::Served(_) | Event::Usage(_) => {}
             }
         }
         let has_ended = !answers.is_empty() && answers.iter().all(|one| one.finish.is_some());
@@ -212,6 +212,7 @@ impl Stream for InferenceStream {
                 }
                 self.usage = *usage;
             }
+            Poll::Ready(Some(Ok(Event::Served(served)))) => self.served = served.clone(),
             Poll::Ready(Some(Ok(
                 Event::Embeddings(_)
                 | Event::Outputs(_)

@@ -102,7 +102,7 @@ fn echo(served: Served, said: &str, choices: u8) -> InferenceStream {
                 events.push(Err(error));
             }
             let token = GeneratedToken {
-                id: 1,
+                id: Some(1),
                 logprob: -0.5,
                 bytes: word.as_bytes().to_vec(),
                 alternatives: vec![(b"other".to_vec(), -1.5)],

@@ -40,6 +40,8 @@ use crate::text::{Text, TokenizedText};
 pub struct GenerateRequest {
     /// What stands before.
     pub prompt: TokenizedText,
+    /// The beginning of the answer, where it is gone on with.
+    pub begun: Option<Begun>,
     /// Most tokens of the answer; up to the end of the context when unset.
     pub max_tokens: Option<usize>,
     /// How tokens are drawn.
@@ -50,6 +52,26 @@ pub struct GenerateRequest {
     pub guide: Option<Guide>,
     /// When it must be done.
     pub deadline: Instant,
+}
+
+/// The beginning of an answer, as it was told by whoever drew it.
+#[derive(Clone, PartialEq)]
+pub struct Begun {
+    /// Its tokens, by this model's ids.
+    pub(crate) tokens: Vec<u32>,
+    /// So many bytes of its text were shown.
+    pub(crate) shown: usize,
+}
+
+impl fmt::Debug for Begun {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "Begun({} tokens, {} bytes)",
+            self.tokens.len(),
+            self.shown
+        )
+    }
 }
 
 /// A piece of an answer.

@@ -35,8 +35,8 @@ pub use runtime::{LoadError, LoadOptions, Runtime, RuntimeConfig};
 
 pub use figures::{Figures, Speed};
 pub use generate::{
-    ChatMessage, ChatToolCall, DrawnToken, Finished, Format, GenerateRequest, Generation, Guide,
-    Piece, Sampling, TemplateError,
+    Begun, ChatMessage, ChatToolCall, DrawnToken, Finished, Format, GenerateRequest, Generation,
+    Guide, Piece, Sampling, TemplateError,
 };
 pub use model::{
     Attempt, Embedded, EmbeddingInfo, GenerationInfo, Model, NodeShare, Signature, TensorInfo,

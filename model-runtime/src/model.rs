@@ -9,8 +9,8 @@ use crate::engine::gather::runs;
 use crate::engine::{Engine, Inference, Power, RunError};
 use crate::figures::{Figures, Speed};
 use crate::generate::{
-    ChatMessage, Format, GenerateRequest, Generation, Generator, Guide, Guides, Habits, Sampling,
-    Template, TemplateError,
+    Begun, ChatMessage, Format, GenerateRequest, Generation, Generator, Guide, Guides, Habits,
+    Sampling, Template, TemplateError,
 };
 use crate::package::{Digest, Precision, Task};
 use crate::provider::ProviderName;
@@ -242,6 +242,34 @@ impl Model {
             return Err(TextError::Empty.into());
         }
         self.within_context(TokenizedText(ids.into()))
+    }
+
+    /// The beginning of an answer whose text was shown, by this model's tokens: those that drew it,
+    /// where they are this model's, or else those that its text is.
+    ///
+    /// # Errors
+    /// [`RunError::WrongTask`] when the model has no tokenizer.
+    pub fn begun(&self, shown: &str, tokens: &[u32]) -> Result<Begun, RunError> {
+        if shown.is_empty() && tokens.is_empty() {
+            return Ok(Begun {
+                tokens: Vec::new(),
+                shown: 0,
+            });
+        }
+        let text = self.text()?;
+        let is_mine = |tokens: &[u32]| {
+            let decoded = text.decode(tokens);
+            !tokens.is_empty() && decoded.is_some_and(|decoded| decoded.starts_with(shown))
+        };
+        let tokens = if is_mine(tokens) {
+            tokens.to_vec()
+        } else {
+            text.prompt(shown, false)?.0.into_vec()
+        };
+        Ok(Begun {
+            tokens,
+            shown: shown.len(),
+        })
     }
 
     fn within_context(&self, prompt: TokenizedText) -> Result<TokenizedText, RunError> {

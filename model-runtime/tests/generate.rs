@@ -32,6 +32,7 @@ fn greedy() -> Sampling {
 
 fn request(model: &Model, text: &str, max_tokens: usize) -> GenerateRequest {
     GenerateRequest {
+        begun: None,
         prompt: model.text_prompt(text).unwrap(),
         max_tokens: Some(max_tokens),
         sampling: greedy(),
@@ -335,4 +336,81 @@ async fn descriptions_that_lie_are_refused_with_what_is_wrong() {
     let folder = spoiled(CONFIG, |text| text.replace("4096", "999999999999"));
     let model = open(&folder).unwrap();
     assert_eq!(say(&model, "The tide", 3).await.len(), 3);
+}
+
+/// An answer in two parts: at least so many tokens told by one stream, which is then cut, and the rest
+/// by another.
+async fn in_two(model: &Model, whole_request: GenerateRequest, cut: usize) -> (String, Vec<u32>) {
+    let mut generation = begin(model, whole_request.clone());
+    let (mut text, mut tokens) = (String::new(), Vec::new());
+    while tokens.len() < cut
+        && let Some(Ok(Piece::Text(more, drawn))) = generation.next().await
+    {
+        text.push_str(&more);
+        tokens.extend(drawn.iter().map(|token| token.id));
+    }
+    drop(generation);
+    let rest = GenerateRequest {
+        begun: Some(model.begun(&text, &tokens).unwrap()),
+        max_tokens: whole_request.max_tokens.map(|most| most - tokens.len()),
+        ..whole_request
+    };
+    let (more, drawn, finished) = whole(begin(model, rest)).await;
+    assert_eq!(finished.completion_tokens as usize, drawn.len());
+    text.push_str(&more);
+    tokens.extend(drawn);
+    (text, tokens)
+}
+
+#[tokio::test]
+async fn an_answer_that_is_gone_on_with_elsewhere_is_the_one_that_was_broken() {
+    let [here, there] = both();
+    for temperature in [0.0, 1.3] {
+        let mut asked = request(&here, "When does the tide turn? é", 40);
+        asked.sampling = Sampling {
+            temperature,
+            seed: 11,
+            frequency_penalty: 0.4,
+            ..Sampling::default()
+        };
+        let (text, tokens, _) = whole(begin(&here, asked.clone())).await;
+        for cut in [1, 2, 7, 20, 36] {
+            let (again, same) = in_two(&there, asked.clone(), cut).await;
+            assert_eq!((again, same), (text.clone(), tokens.clone()), "{cut}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_answer_goes_on_from_text_alone_without_repeating_any_of_it() {
+    let model = load("genai");
+    let mut asked = request(&model, "When does the tide turn?", 30);
+    let (text, ..) = whole(begin(&model, asked.clone())).await;
+    let shown: String = text.chars().take(12).collect();
+    asked.begun = Some(model.begun(&shown, &[]).unwrap());
+    let (rest, ..) = whole(begin(&model, asked.clone())).await;
+    assert!(!rest.is_empty());
+    // Ids of another model are not believed: the text is read anew.
+    asked.begun = Some(model.begun(&shown, &[1, 2, 3]).unwrap());
+    assert_eq!(whole(begin(&model, asked)).await.0, rest);
+}
+
+#[tokio::test]
+async fn an_answer_held_to_a_format_is_held_to_it_when_it_goes_on() {
+    let model = load("genai");
+    let schema = serde_json::json!({
+        "type": "object", "additionalProperties": false, "required": ["a", "b"],
+        "properties": { "a": { "type": "string", "maxLength": 8 }, "b": { "type": "integer", "maximum": 99 } },
+    });
+    let mut asked = request(&model, "Tell me", 120);
+    asked.guide = Some(
+        model
+            .guide(&model_runtime::Format::JsonSchema(schema))
+            .unwrap(),
+    );
+    for cut in [3, 9] {
+        let (text, _) = in_two(&model, asked.clone(), cut).await;
+        let value: serde_json::Value = serde_json::from_str(&text).unwrap();
+        assert!(value["a"].is_string() && value["b"].is_i64(), "{text}");
+    }
 }

@@ -68,6 +68,11 @@ impl Decider {
         self.policy.load_full()
     }
 
+    /// Whether the policy in force asks for cascades at all.
+    pub(crate) fn has_cascades(&self) -> bool {
+        self.policy.load().has_cascades()
+    }
+
     /// Puts `policy` in force for the requests that follow.
     pub fn replace(&self, policy: Policy) {
         self.policy.store(Arc::new(policy));

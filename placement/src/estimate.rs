@@ -4,33 +4,56 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use model_runtime::{Precision, VariantReport};
-use router_policy::{Expected, LatencyEstimator, Probability, Seconds, Tokens};
+use router_policy::{
+    ConfidenceEstimator, Expected, LatencyEstimator, Probability, Seconds, Tokens,
+};
 
 use crate::table::Measured;
 
-/// The running estimate of a route's latency.
+/// The running estimates of a route: its latency, and what its model's probabilities are worth.
 #[derive(Debug)]
-pub(crate) struct Estimate(Mutex<LatencyEstimator>);
+pub(crate) struct Estimate {
+    latency: Mutex<LatencyEstimator>,
+    confidence: Mutex<ConfidenceEstimator>,
+}
 
 impl Estimate {
     /// Starts from what was measured or told.
     pub(crate) fn new(measured: Measured) -> Self {
-        Self(Mutex::new(LatencyEstimator::new(
-            measured.fixed(),
-            measured.per_token_seconds,
-        )))
+        let latency = LatencyEstimator::new(measured.fixed(), measured.per_token_seconds);
+        Self {
+            latency: Mutex::new(latency),
+            confidence: Mutex::default(),
+        }
     }
 
     pub(crate) fn predict(&self, tokens: Tokens) -> Expected {
-        self.0
+        self.latency
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .predict(tokens)
     }
 
     pub(crate) fn observe(&self, tokens: Tokens, took: Duration) {
-        let mut estimator = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut estimator = self.latency.lock().unwrap_or_else(PoisonError::into_inner);
         *estimator = estimator.observe(tokens, Seconds::clamped(took.as_secs_f64()));
+    }
+
+    /// What answers of this route are worth, as far as it is known.
+    pub(crate) fn confidence(&self) -> ConfidenceEstimator {
+        *self
+            .confidence
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes what was learned of an answer.
+    pub(crate) fn learn(&self, next: impl FnOnce(ConfidenceEstimator) -> ConfidenceEstimator) {
+        let mut estimator = self
+            .confidence
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        *estimator = next(*estimator);
     }
 }
 

@@ -32,7 +32,7 @@ pub use conditions::Conditions;
 pub use decide::{Advising, Decider, PlugIn, PlugInConfig, PlugInError};
 pub use signals::{ModelTokens, TokenCounter};
 
-pub use outcome::{Actual, Decided, DecisionId, Outcome, OutcomeEnding, OutcomeSink};
+pub use outcome::{Actual, Decided, DecisionId, Journey, Outcome, OutcomeEnding, OutcomeSink};
 
 pub use boundary::{boundary_from_policy, boundary_to_policy};
 pub use catalog::{RouteCatalog, card};

@@ -1,11 +1,11 @@
 //! What really happened to a decided request, told exactly once. Never any content.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 use inference_api::{Ending, ErrorKind, Explanation, OutcomeGuard, RequestId, Usage};
-use router_policy::{Candidate, Decision, Tokens, Usd, WattHours};
+use router_policy::{Candidate, Decision, Probability, Tokens, Usd, WattHours};
 use ulid::Ulid;
 
 use crate::table::Entry;
@@ -113,8 +113,34 @@ pub struct Outcome {
     pub ending: OutcomeEnding,
     /// What was measured.
     pub actual: Actual,
-    /// Placements that were tried in vain before.
+    /// What happened to it on its way.
+    pub journey: Journey,
+}
+
+/// What happened to a request on its way to its answer.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Journey {
+    /// Placements that were tried in vain before its answer began.
     pub failovers: u32,
+    /// How often its answer went on elsewhere after it had begun.
+    pub continuations: u32,
+    /// A cascade's calibrated confidence in the device's answer.
+    pub confidence: Option<Probability>,
+    /// Whether a cascade had it answered elsewhere, as the device was not sure enough.
+    pub has_escalated: bool,
+    /// From the parsed request to the first of a generated text.
+    pub first_token: Option<Duration>,
+}
+
+/// What serves a request now. Shared by its answer, which may go on elsewhere, and by what reports
+/// how it ended.
+#[derive(Debug)]
+pub(crate) struct Serving {
+    pub(crate) entry: Arc<Entry>,
+    /// Its place in the decision's table.
+    pub(crate) candidate: usize,
+    pub(crate) begun: Started,
+    pub(crate) journey: Journey,
 }
 
 /// Takes outcomes. It is called at the end of every request, on its path: it must be quick and
@@ -153,7 +179,7 @@ impl Started {
 impl Underway {
     /// Reports that nothing served it.
     pub(crate) fn refused(self, kind: ErrorKind) {
-        self.report(None, OutcomeEnding::Refused(kind), 0, None);
+        self.report(None, OutcomeEnding::Refused(kind), Journey::default(), None);
     }
 
     /// Reports that every placement failed; `entry` was the last that was tried.
@@ -161,30 +187,34 @@ impl Underway {
         self.report(
             Some((entry, candidate)),
             OutcomeEnding::Failed(kind),
-            failovers,
+            Journey {
+                failovers,
+                ..Journey::default()
+            },
             None,
         );
     }
 
-    /// A guard for the stream that `entry` answers with: it reports how that ends, and teaches the
-    /// entry's estimate. `begun` is when this placement was.
-    pub(crate) fn guard(
-        self,
-        entry: Arc<Entry>,
-        candidate: usize,
-        begun: Started,
-        failovers: u32,
-    ) -> OutcomeGuard {
+    /// A guard for an answer: it reports how that ends, and teaches the estimate of what served it.
+    pub(crate) fn guard(self, serving: Arc<Mutex<Serving>>) -> OutcomeGuard {
         OutcomeGuard::new(move |ending| {
+            let serving = serving.lock().unwrap_or_else(PoisonError::into_inner);
+            let Serving {
+                entry,
+                candidate,
+                begun,
+                journey,
+            } = &*serving;
             let (ending, usage) = match ending {
                 Ending::Completed(usage) => (OutcomeEnding::Completed, Some(usage)),
                 Ending::Failed(kind) => (OutcomeEnding::Failed(kind), None),
                 Ending::Abandoned => (OutcomeEnding::Abandoned, None),
             };
-            if ending == OutcomeEnding::Completed {
+            // What was only the rest of an answer says nothing of a whole one.
+            if ending == OutcomeEnding::Completed && journey.continuations == 0 {
                 entry.estimate.observe(self.tokens, begun.clock.elapsed());
             }
-            self.report(Some((&entry, candidate)), ending, failovers, usage);
+            self.report(Some((entry, *candidate)), ending, *journey, usage);
         })
     }
 
@@ -192,7 +222,7 @@ impl Underway {
         self,
         tried: Option<(&Entry, usize)>,
         ending: OutcomeEnding,
-        failovers: u32,
+        journey: Journey,
         usage: Option<Usage>,
     ) {
         let latency = self.started.clock.elapsed();
@@ -224,7 +254,7 @@ impl Underway {
                 cost: told.or(priced),
                 energy: route.map_or(WattHours::ZERO, |route| route.energy(latency)),
             },
-            failovers,
+            journey,
         });
     }
 }

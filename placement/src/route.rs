@@ -1,18 +1,21 @@
 //! The way of a request: signals, candidates, estimate, decide, execute, outcome.
 
+mod answer;
+
 use std::fmt;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use futures::future::BoxFuture;
-use inference_api::{ErrorKind, InferenceError, InferenceRequest, InferenceStream};
+use inference_api::{ErrorKind, Fallback, InferenceError, InferenceRequest, InferenceStream};
 use router_policy::{Nothing, Question, RequestFacts};
 use tower::Service;
 
+use self::answer::Begun;
 use crate::boundary::{boundary_to_policy, mode_to_policy};
 use crate::conditions::Conditions;
 use crate::decide::Decider;
-use crate::execute::{Attempt, another_may_serve};
+use crate::execute::{After, Attempt, Continuation, another_may_serve, narrower};
 use crate::outcome::{Decided, DecisionId, OutcomeSink, Started, Underway};
 use crate::signals::{self, Prepared, Signals};
 use crate::table::{Entry, RouteTable};
@@ -80,6 +83,7 @@ impl PlacementRouter {
         };
         let wants_debug = request.context.wants_debug;
         let placing = Placing {
+            router: self,
             request,
             entries,
             prepared,
@@ -94,7 +98,10 @@ impl PlacementRouter {
     /// The routes that do this task with this model.
     fn fitting(&self, request: &InferenceRequest) -> Result<Vec<Arc<Entry>>, InferenceError> {
         let task = request.task.kind();
-        let entries = self.0.routes.fitting(task, &request.model);
+        let mut entries = self.0.routes.fitting(task, &request.model);
+        if !self.0.decider.has_cascades() {
+            entries.retain(|entry| !entry.is_cascade());
+        }
         if !entries.is_empty() {
             return Ok(entries);
         }
@@ -133,6 +140,7 @@ impl PlacementRouter {
 
 /// A decided request that is being run.
 struct Placing {
+    router: PlacementRouter,
     request: InferenceRequest,
     entries: Vec<Arc<Entry>>,
     prepared: Option<Prepared>,
@@ -143,6 +151,7 @@ impl Placing {
     /// Tries what was admitted, best first, until one serves. Whatever happens, one outcome is told.
     async fn run(self) -> Result<InferenceStream, InferenceError> {
         let Self {
+            router,
             request,
             entries,
             prepared,
@@ -156,7 +165,8 @@ impl Placing {
         }
         let mut failovers = 0;
         let mut after = None;
-        let order = decided.decision.order();
+        let order = tried_in_order(&decided, &request);
+        let continuation = Continuation::of(&request, decided.decision.fallback());
         let mut request = Some(request);
         for (tried, &index) in order.iter().enumerate() {
             let Some(entry) = entries.get(index) else {
@@ -180,15 +190,25 @@ impl Placing {
             };
             let begun = Started::now();
             match attempt.run(sent).await {
-                Ok(stream) => {
-                    let guard = underway.guard(entry.clone(), index, begun, failovers);
-                    return Ok(stream.with_deadline(deadline).with_guard(guard));
+                Ok(ran) => {
+                    let begun = Begun {
+                        ran,
+                        candidate: index,
+                        begun,
+                        failovers,
+                    };
+                    let stream = begun.answer(router, continuation, entries, underway);
+                    return Ok(stream.with_deadline(deadline));
                 }
                 Err(error) if !is_last && another_may_serve(error.kind()) => {
                     let placement = entry.route.kind;
                     tracing::warn!(decision = %decided.id, %placement, error = error.log(), "a placement failed, the next is tried");
                     failovers += 1;
-                    after = Some((placement, error.kind()));
+                    after = Some(After {
+                        kind: placement,
+                        error: error.kind(),
+                        tokens: 0,
+                    });
                 }
                 Err(error) => {
                     underway.failed(entry, index, error.kind(), failovers);
@@ -197,6 +217,15 @@ impl Placing {
             }
         }
         Err(InferenceError::internal().with_log("a decision's order names no route"))
+    }
+}
+
+/// What is tried, best first: the best alone where nothing else may serve in its place.
+fn tried_in_order<'d>(decided: &'d Decided, request: &InferenceRequest) -> &'d [usize] {
+    let order = decided.decision.order();
+    match narrower(request.context.fallback, decided.decision.fallback()) {
+        Fallback::None => order.get(..1).unwrap_or(order),
+        Fallback::SameModel | Fallback::AnyModel => order,
     }
 }
 

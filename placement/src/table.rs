@@ -12,7 +12,7 @@ use arc_swap::ArcSwap;
 use inference_api::{BoxInferenceService, ModelCard, ModelName, ModelSelector, TaskKind};
 pub use router_policy::Availability;
 use router_policy::{
-    Candidate, PlacementKind, Prediction, Probability, Site, Tokens, Usd, WattHours,
+    Candidate, PlacementKind, Prediction, Probability, Seconds, Site, Tokens, Usd, WattHours,
 };
 
 use crate::estimate::Estimate;
@@ -104,6 +104,15 @@ pub enum Executor {
     Stays(BoxInferenceService),
     /// Beyond this site; it takes a request together with the permit for its content.
     Leaves(BoxEgressService),
+    /// Two other routes: the first answers, and where it is not sure enough the second does.
+    Cascade(Pair),
+}
+
+/// The two routes of a cascade.
+#[derive(Clone, Debug)]
+pub struct Pair {
+    pub(crate) first: Arc<Entry>,
+    pub(crate) second: Arc<Entry>,
 }
 
 impl fmt::Debug for Executor {
@@ -112,6 +121,7 @@ impl fmt::Debug for Executor {
             Self::Onnx(_) => "Onnx",
             Self::Stays(_) => "Stays",
             Self::Leaves(_) => "Leaves",
+            Self::Cascade(_) => "Cascade",
         })
     }
 }
@@ -145,6 +155,68 @@ pub(crate) struct Entry {
 }
 
 impl Entry {
+    /// The cascade of two routes, if they make one: generated text of one model, on the device first
+    /// and beyond it where the device is not sure.
+    fn cascade(first: &Arc<Self>, second: &Arc<Self>) -> Option<Arc<Self>> {
+        let (here, there) = (&first.route, &second.route);
+        let generates = matches!(here.card.task, TaskKind::Chat | TaskKind::Completion);
+        let is_cascade = generates
+            && here.kind == PlacementKind::Device
+            && there.kind == PlacementKind::Cloud
+            && here.card.task == there.card.task
+            && here.card.name == there.card.name;
+        is_cascade.then(|| {
+            let availability = match (&here.availability, &there.availability) {
+                (Availability::Ready, there) => there.clone(),
+                (here, _) => here.clone(),
+            };
+            Arc::new(Self {
+                route: Route {
+                    kind: PlacementKind::Cascade,
+                    site: there.site.clone(),
+                    card: there.card.clone(),
+                    variant: format!("{}>{}", here.variant, there.variant).into(),
+                    provider: format!("{}>{}", here.provider, there.provider).into(),
+                    measured: here.measured,
+                    price: there.price,
+                    watts: here.watts,
+                    p_error: there.p_error,
+                    availability,
+                    counter: here.counter.clone(),
+                    executor: Executor::Cascade(Pair {
+                        first: first.clone(),
+                        second: second.clone(),
+                    }),
+                },
+                estimate: Arc::new(Estimate::new(here.measured)),
+            })
+        })
+    }
+
+    pub(crate) fn is_cascade(&self) -> bool {
+        self.route.kind == PlacementKind::Cascade
+    }
+
+    /// What to expect of a request of that many tokens.
+    fn predict(&self, tokens: Tokens) -> Prediction {
+        if let Executor::Cascade(Pair { first, second }) = &self.route.executor {
+            return cascaded(
+                &first.predict(tokens),
+                &second.predict(tokens),
+                first.estimate.confidence().escalates(),
+            );
+        }
+        let expected = self.estimate.predict(tokens);
+        let latency = Duration::try_from_secs_f64(expected.latency.get());
+        Prediction {
+            latency: expected.latency,
+            latency_sd: expected.sd,
+            cost: self.route.expected_cost(tokens),
+            energy: self.route.energy(latency.unwrap_or_default()),
+            p_error: self.route.p_error,
+        }
+    }
+
     /// This route as a candidate for a request of that many tokens.
     pub(crate) fn candidate(&self, tokens: Tokens) -> Candidate {
         let Route {
@@ -153,27 +225,16 @@ impl Entry {
             card,
             variant,
             provider,
-            p_error,
             availability,
             ..
         } = &self.route;
-        let expected = self.estimate.predict(tokens);
-        let energy = self
-            .route
-            .energy(Duration::try_from_secs_f64(expected.latency.get()).unwrap_or_default());
         Candidate {
             kind: *kind,
             site: site.clone(),
             model: Arc::from(card.name.as_str()),
             variant: variant.clone(),
             provider: provider.clone(),
-            prediction: Prediction {
-                latency: expected.latency,
-                latency_sd: expected.sd,
-                cost: self.route.expected_cost(tokens),
-                energy,
-                p_error: *p_error,
-            },
+            prediction: self.predict(tokens),
             availability: availability.clone(),
             redacts: false,
         }
@@ -182,6 +243,26 @@ impl Entry {
     fn fits(&self, task: TaskKind, model: &ModelSelector) -> bool {
         let card = &self.route.card;
         card.task == task && model.name().is_none_or(|name| *name == card.name)
+    }
+}
+
+/// What to expect of a cascade: the device's answer always, and the other one as often as it escalates.
+fn cascaded(first: &Prediction, second: &Prediction, escalates: f64) -> Prediction {
+    let seconds = |of: fn(&Prediction) -> Seconds| {
+        Seconds::clamped(of(first).get() + escalates * of(second).get())
+    };
+    let cost = |of: &Prediction| of.cost.map(Usd::get);
+    let both = cost(first).zip(cost(second));
+    Prediction {
+        latency: seconds(|prediction| prediction.latency),
+        latency_sd: seconds(|prediction| prediction.latency_sd),
+        cost: both.and_then(|(first, second)| Usd::new(first + escalates * second)),
+        energy: first.energy,
+        // The device's answer is kept where it is sure: what is wrong of it is mostly what escalates.
+        p_error: Probability::new(
+            (1.0 - escalates) * first.p_error.get() * (1.0 - escalates)
+                + escalates * second.p_error.get(),
+        ),
     }
 }
 
@@ -210,6 +291,8 @@ struct Writing {
 
 /// Most estimates that are kept for routes that were here once.
 const MAX_LEARNED: usize = 4096;
+/// Most pairs of routes that are offered as cascades.
+const MAX_CASCADES: usize = 32;
 
 impl RouteTable {
     /// A table without routes.
@@ -226,9 +309,14 @@ impl RouteTable {
             .map(|route| writing.entry(route))
             .collect();
         writing.groups.insert(group, entries);
-        self.current.store(Arc::new(
-            writing.groups.values().flatten().cloned().collect(),
-        ));
+        let mut all: Vec<Arc<Entry>> = writing.groups.values().flatten().cloned().collect();
+        let pairs = all
+            .iter()
+            .flat_map(|first| all.iter().map(move |second| (first, second)));
+        let cascades = pairs.filter_map(|(first, second)| Entry::cascade(first, second));
+        let cascades: Vec<_> = cascades.take(MAX_CASCADES).collect();
+        all.extend(cascades);
+        self.current.store(Arc::new(all));
     }
 
     /// The models that some route serves, each once, in the order of their names.

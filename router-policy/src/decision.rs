@@ -13,6 +13,7 @@ use smallvec::SmallVec;
 use crate::boundary::Boundary;
 use crate::candidate::{Availability, Candidate};
 use crate::decide::Question;
+use crate::effect::{Cascade, Fallback};
 use crate::explain;
 use crate::facts::{Facts, RequestFacts, SignalName, SlowFacts, View};
 use crate::hash::PolicyHash;
@@ -22,7 +23,7 @@ use crate::permit::EgressPermit;
 use crate::policy::{Policy, Rule, RuleId};
 use crate::replay::Record;
 use crate::score::{Score, score};
-use crate::units::{Probability, Usd};
+use crate::units::Usd;
 
 /// Places of candidates, best first.
 pub(crate) type Order = SmallVec<[usize; 8]>;
@@ -235,11 +236,20 @@ impl Decision {
         patterns
     }
 
-    /// How sure a cascade must be of the device's answer; `None` when no rule asks for cascades.
+    /// How a cascade goes about it; `None` when no rule asks for cascades.
     #[must_use]
-    pub fn cascade_confidence(&self) -> Option<Probability> {
+    pub fn cascade(&self) -> Option<Cascade> {
         let asked = self.matched_rules().filter_map(|rule| rule.effects.cascade);
-        asked.reduce(|a, b| if b > a { b } else { a })
+        asked.reduce(Cascade::and)
+    }
+
+    /// Where the answer may come from when a place fails. The narrowest that a rule says.
+    #[must_use]
+    pub fn fallback(&self) -> Fallback {
+        let said = self
+            .matched_rules()
+            .filter_map(|rule| rule.effects.fallback);
+        said.min().unwrap_or_default()
     }
 
     /// What is known of the request.

@@ -25,7 +25,9 @@ pub(crate) struct Effects {
     /// What an answer may take.
     pub(crate) limits: Option<Limits>,
     /// Cascades are allowed and come first, with this confidence at least.
-    pub(crate) cascade: Option<Probability>,
+    pub(crate) cascade: Option<Cascade>,
+    /// Where an answer may come from when a place fails.
+    pub(crate) fallback: Option<Fallback>,
     /// Labels whose spans must be replaced before content leaves the device.
     pub(crate) redact: Vec<LabelPattern>,
     /// The budget that a request is charged to.
@@ -74,6 +76,7 @@ impl Effects {
             prefer,
             limits,
             cascade,
+            fallback,
             redact,
             charge,
         } = self;
@@ -85,11 +88,63 @@ impl Effects {
         tell(avoid.as_ref().map(|which| format!("avoid: {which}")));
         tell(prefer.as_ref().map(|p| format!("prefer: {}", p.which)));
         tell(limits.map(|limits| format!("limits: {limits}")));
-        tell(cascade.map(|p| format!("cascade: confidence {}", p.get())));
+        tell(cascade.map(|c| format!("cascade: confidence {}", c.min_confidence.get())));
+        tell(fallback.map(|fallback| format!("fallback: {}", fallback.name())));
         let patterns: Vec<_> = redact.iter().map(|pattern| pattern.0.as_ref()).collect();
         tell((!patterns.is_empty()).then(|| format!("redact: {}", patterns.join(", "))));
         tell(charge.as_ref().map(|budget| format!("charged to {budget}")));
         told
+    }
+}
+
+/// How a cascade goes about it.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Cascade {
+    /// How sure it must be of the device's answer.
+    pub min_confidence: Probability,
+    /// So many tokens are held back until it is sure, or the whole answer when that is shorter.
+    pub hold_tokens: u16,
+}
+
+impl Cascade {
+    /// What is held back where a policy says nothing.
+    pub(crate) const USUAL_HOLD: u16 = 16;
+
+    /// What satisfies both.
+    pub(crate) fn and(self, other: Self) -> Self {
+        let min_confidence = if other.min_confidence > self.min_confidence {
+            other.min_confidence
+        } else {
+            self.min_confidence
+        };
+        Self {
+            min_confidence,
+            hold_tokens: self.hold_tokens.max(other.hold_tokens),
+        }
+    }
+}
+
+/// Where an answer may come from when a place fails, before its answer begins or in the midst of it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Fallback {
+    /// From nowhere else.
+    None,
+    /// From another place with the same model.
+    #[default]
+    SameModel,
+    /// From another model, too.
+    AnyModel,
+}
+
+impl Fallback {
+    /// As policies write it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::SameModel => "same-model",
+            Self::AnyModel => "any-model",
+        }
     }
 }
 

@@ -12,6 +12,7 @@ mod boundary;
 mod budget;
 mod candidate;
 mod compile;
+mod confidence;
 mod counterfactual;
 mod decide;
 mod decision;
@@ -55,6 +56,8 @@ pub use budget::{
     Answer, Ask, Held, Lease, LeaseId, Ledger, Micros, Moment, Month, Report, Wallet,
 };
 pub use candidate::{Availability, Candidate, PlacementKind, Prediction, Site};
+pub use confidence::ConfidenceEstimator;
+pub use effect::{Cascade, Fallback};
 pub use estimate::{Expected, LatencyEstimator};
 pub use units::{NotAnAmount, Probability, Seconds, Tokens, Usd, WattHours};
 

@@ -192,6 +192,10 @@ impl<'s> Loaded<'s> {
             hash,
             objective: base.objective,
             briefs: linked.rules.iter().map(Rule::brief).collect(),
+            has_cascades: linked
+                .rules
+                .iter()
+                .any(|rule| rule.effects.cascade.is_some()),
             rules: linked.rules,
             budgets: linked.budgets,
             default_boundary: base.default_boundary,

@@ -31,6 +31,8 @@ pub(crate) struct Parts {
     pub(crate) rules: Vec<Rule>,
     /// The rules once more, with what every decision needs of each.
     pub(crate) briefs: Vec<Brief>,
+    /// Whether any rule asks for cascades.
+    pub(crate) has_cascades: bool,
     pub(crate) budgets: Vec<Budget>,
     pub(crate) default_boundary: Boundary,
     pub(crate) on_error: Boundary,
@@ -131,6 +133,7 @@ impl Policy {
             objective: Objective::default(),
             rules: Vec::new(),
             briefs: Vec::new(),
+            has_cascades: false,
             budgets: Vec::new(),
             default_boundary,
             on_error: Boundary::Device,
@@ -147,6 +150,12 @@ impl Policy {
     #[must_use]
     pub fn hash(&self) -> PolicyHash {
         self.0.hash
+    }
+
+    /// Whether any of its rules asks for cascades: without one, none can serve.
+    #[must_use]
+    pub fn has_cascades(&self) -> bool {
+        self.0.has_cascades
     }
 
     /// How many rules it has.

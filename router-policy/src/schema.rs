@@ -66,7 +66,8 @@ fn definitions() -> Value {
             "whenNothingFits": { "enum": ["refuse", "relax"], "default": "refuse" }
         })),
         "cascade": object(&["minConfidence"], json!({
-            "minConfidence": { "type": "number", "minimum": 0, "maximum": 1 }
+            "minConfidence": { "type": "number", "minimum": 0, "maximum": 1 },
+            "holdTokens": { "type": "integer", "minimum": 1, "maximum": 4096, "default": 16 }
         })),
         "effects": object(&[], effects()),
         "rule": object(&["name"], with(with(effects(), "name", named("#/$defs/name")), "when", named("#/$defs/condition"))),
@@ -107,6 +108,7 @@ fn effects() -> Value {
         "prefer": named("#/$defs/preference"),
         "limits": named("#/$defs/limits"),
         "cascade": named("#/$defs/cascade"),
+        "fallback": { "enum": ["none", "same-model", "any-model"] },
         "redact": named("#/$defs/names")
     })
 }

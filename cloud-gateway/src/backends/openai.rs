@@ -18,7 +18,9 @@ use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue, USER_AGENT}
 use http::{Method, Request, Response, Uri};
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::body::Incoming;
-use inference_api::{InferenceRequest, ModelCard, ModelName, Task, TaskKind};
+use inference_api::{
+    ErrorKind, InferenceError, InferenceRequest, ModelCard, ModelName, Task, TaskKind,
+};
 use router_policy::Probability;
 
 use self::decode::{Asked, Chunks};
@@ -27,7 +29,7 @@ use super::http::{Client, client};
 use super::upstream::{Blame, Failure, Handle, Reply, Speaker, Target, Upstream};
 use super::{Offer, Site};
 use crate::config::{
-    MaxTokensParameter, SiteBoundary, UpstreamConfig, UpstreamModel, UpstreamTask,
+    ChatContinuation, MaxTokensParameter, SiteBoundary, UpstreamConfig, UpstreamModel, UpstreamTask,
 };
 
 /// Its name among the kinds of backend.
@@ -54,6 +56,7 @@ pub(super) fn open(config: &UpstreamConfig) -> anyhow::Result<Vec<Offer>> {
         bases: config.urls.iter().map(base).collect::<Result<_, _>>()?,
         authorization,
         max_tokens: config.max_tokens_parameter,
+        continuation: config.continuation,
     };
     let site = site(config);
     let upstream = Upstream::open(config, site.clone(), Arc::new(speaker));
@@ -159,6 +162,16 @@ struct OpenAi {
     bases: Vec<Base>,
     authorization: Option<HeaderValue>,
     max_tokens: MaxTokensParameter,
+    continuation: ChatContinuation,
+}
+
+fn unsupported<T>(message: &'static str) -> BoxFuture<'static, Result<T, Failure>> {
+    Box::pin(async move {
+        Err(Failure {
+            error: InferenceError::new(ErrorKind::Unsupported, message),
+            blame: Blame::Request,
+        })
+    })
 }
 
 impl OpenAi {
@@ -197,21 +210,18 @@ impl Speaker for OpenAi {
             .get(address)
             .and_then(|base| base.of(&request.task));
         let (Some(uri), Some(asked)) = (uri, asked) else {
-            let failure = Failure {
-                error: inference_api::InferenceError::new(
-                    inference_api::ErrorKind::Unsupported,
-                    "the upstream does not do this task",
-                ),
-                blame: Blame::Request,
-            };
-            return Box::pin(async { Err(failure) });
+            return unsupported("the upstream does not do this task");
         };
+        let continued = request.continued.as_deref();
         let terms = encode::Terms {
             model: &model,
             streams,
             max_tokens: self.max_tokens,
+            continued: continued.map(|continued| (&*continued.text, self.continuation)),
         };
-        let body = encode::body(&request.task, &terms);
+        let Ok(body) = encode::body(&request.task, &terms) else {
+            return unsupported("the upstream cannot go on with an answer");
+        };
         let sent = self
             .client
             .request(self.request(Method::POST, uri, body.into()));

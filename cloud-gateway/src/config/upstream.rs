@@ -49,6 +49,9 @@ pub struct UpstreamConfig {
     /// How long each step may take.
     #[serde(default)]
     pub timeouts: UpstreamTimeouts,
+    /// How it goes on with an answer that another place began. Completions can always go on.
+    #[serde(default)]
+    pub continuation: ChatContinuation,
     /// The name under which it takes the most tokens of an answer: `max_tokens`, or
     /// `max_completion_tokens` where that is all it knows.
     #[serde(default)]
@@ -134,6 +137,19 @@ impl Default for UpstreamTimeouts {
             health_ms: 10_000,
         }
     }
+}
+
+/// How a service is asked to go on with the assistant's last message.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum ChatContinuation {
+    /// It cannot be.
+    #[default]
+    None,
+    /// With `continue_final_message`, as vLLM and SGLang take it.
+    ContinueFinalMessage,
+    /// With `prefix` in the message, as Mistral and DeepSeek take it.
+    Prefix,
 }
 
 /// What OpenAI's API calls the most tokens of an answer.

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use inference_api::{
-    AppName, Boundary, Caller, Context, DataType, EmbeddingInput, EmbeddingTask, InferTask,
-    InferenceError, InferenceRequest, Limits, ModelSelector, RequestId, Task, Tensor,
+    AppName, Boundary, Caller, Context, Continued, DataType, EmbeddingInput, EmbeddingTask,
+    InferTask, InferenceError, InferenceRequest, Limits, ModelSelector, RequestId, Task, Tensor,
 };
 use tideline_proto::tideline::inference::v1 as wire;
 use tideline_proto::tideline::policy::v1 as policy;
@@ -38,6 +38,7 @@ pub(super) fn execute(
         model,
         variant,
         task,
+        continued,
     } = message;
     let terms = context.unwrap_or_default();
     let remaining = terms.remaining.map_or(limits.request_timeout, |remaining| {
@@ -58,6 +59,12 @@ pub(super) fn execute(
         .ok_or_else(|| InferenceError::invalid("expected a model's name").with_param("model"))?;
     let task = task.ok_or_else(|| InferenceError::invalid("the request holds no task"))?;
     let mut request = InferenceRequest::new(model, decode_task(task, limits)?, context);
+    request.continued = continued.map(|continued| {
+        Arc::new(Continued {
+            text: continued.text,
+            tokens: continued.tokens,
+        })
+    });
     if let Some(id) = RequestId::parse(&terms.request_id) {
         request.id = id;
     }

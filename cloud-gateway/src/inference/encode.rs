@@ -23,6 +23,7 @@ pub(super) fn told(
     from: Event,
     took: Duration,
     price: Option<UsdPerMillionTokens>,
+    here: &str,
 ) -> wire::ExecuteEvent {
     event(match from {
         Event::Embeddings(vectors) => Told::Embeddings(wire::Embeddings {
@@ -45,6 +46,7 @@ pub(super) fn told(
             choice: choice.into(),
             reason: reason.name().to_owned(),
         }),
+        Event::Served(now) => return served(&now, here),
         Event::Usage(usage) => Told::Done(done(usage, took, price)),
     })
 }

@@ -47,10 +47,11 @@ impl InferenceService for Inference {
         let answer = answer.map_err(|error| refuse(&error))?;
         let served = answer.served().clone();
         let price = self.backends.price(&served);
-        let first = encode::served(&served, &self.backends.site().name);
+        let here = self.backends.site().name.clone();
+        let first = encode::served(&served, &here);
         telemetry::executed(&served, begun.elapsed());
         let rest = answer.map(move |event| match event {
-            Ok(event) => Ok(encode::told(event, begun.elapsed(), price)),
+            Ok(event) => Ok(encode::told(event, begun.elapsed(), price, &here)),
             Err(error) => Err(status(&error)),
         });
         Ok(Response::new(

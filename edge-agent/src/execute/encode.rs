@@ -42,7 +42,12 @@ pub(super) fn execute(request: InferenceRequest, terms: &Terms<'_>) -> wire::Exe
         tokens: 0,
         whole: request.context.wants_whole,
     };
+    let continued = request.continued.as_ref().map(|continued| wire::Continued {
+        text: continued.text.clone(),
+        tokens: continued.tokens.clone(),
+    });
     wire::ExecuteRequest {
+        continued,
         context: Some(context),
         model: terms.model.to_owned(),
         variant: terms.variant.to_owned(),

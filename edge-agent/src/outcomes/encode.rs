@@ -30,7 +30,7 @@ pub(super) fn outcome(outcome: &Outcome) -> Vec<u8> {
         ending: ending.into(),
         error_class: error_class.to_owned(),
         actual: Some(actual(outcome)),
-        failovers: outcome.failovers,
+        failovers: outcome.journey.failovers,
     }
     .encode_to_vec()
 }
@@ -64,18 +64,21 @@ pub(super) fn batch(
 
 fn actual(outcome: &Outcome) -> wire::Actual {
     let served = outcome.served.as_ref();
+    let journey = &outcome.journey;
     let text = |of: fn(&Candidate) -> &str| {
         served.map_or_else(String::new, |candidate| of(candidate).to_owned())
     };
     wire::Actual {
         latency_seconds: outcome.actual.latency.as_secs_f64(),
-        time_to_first_token_seconds: None,
+        time_to_first_token_seconds: journey.first_token.map(|took| took.as_secs_f64()),
         prompt_tokens: outcome.actual.prompt_tokens.get(),
         completion_tokens: outcome.actual.completion_tokens.get(),
         cached_tokens: outcome.actual.cached_tokens.get(),
         cost_usd: outcome.actual.cost.map(router_policy::Usd::get),
         energy_watt_hours: Some(outcome.actual.energy.get()),
-        confidence: None,
+        confidence: journey.confidence.map(router_policy::Probability::get),
+        has_escalated: journey.has_escalated,
+        continuations: journey.continuations,
         decision_seconds: outcome.actual.decision_time.as_secs_f64(),
         model: text(|candidate| &candidate.model),
         variant: text(|candidate| &candidate.variant),

@@ -9,7 +9,8 @@ use axum::response::Response;
 use http::{HeaderMap, StatusCode};
 
 use self::reply::{Chunks, Head};
-use super::{events, respond};
+use super::events::{self, Place};
+use super::respond;
 use crate::error::InferenceError;
 use crate::front::Front;
 use crate::headers;
@@ -40,6 +41,8 @@ async fn serve(front: &Front, headers: &HeaderMap, body: Body) -> Result<Respons
         let head = Head::new(&id, "chat.completion.chunk", stream.served());
         let chunks = Chunks {
             head,
+            place: Place::new(stream.served()),
+            has_finished: 0,
             choices,
             tells_usage: call.tells_usage,
             tells_logprobs,

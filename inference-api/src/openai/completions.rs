@@ -218,6 +218,7 @@ impl EventWriter for Chunks {
                 };
                 write_event(&chunk, out);
             }
+            Event::Served(served) => self.head.model = served.model.as_str().to_owned(),
             Event::Usage(_) | Event::ToolCall(_) | Event::Embeddings(_) | Event::Outputs(_) => {}
         }
     }

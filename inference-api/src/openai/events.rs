@@ -13,7 +13,7 @@ use serde::Serialize;
 use crate::error::InferenceError;
 use crate::headers;
 use crate::refusal::openai_error;
-use crate::stream::{Event, InferenceStream};
+use crate::stream::{Event, InferenceStream, Served};
 
 /// Room for one event, generously.
 const EVENT_BYTES: usize = 512;
@@ -60,6 +60,46 @@ impl From<crate::stream::Usage> for Usage {
                 cached_tokens: usage.cached_tokens,
             },
         }
+    }
+}
+
+/// Where an answer is made, as its first and its last piece tell it beside OpenAI's own fields.
+#[derive(Clone, Debug, Serialize)]
+pub(super) struct Place {
+    schema_version: u8,
+    placement: &'static str,
+    model: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    provider: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    decision_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    policy: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cost_usd: Option<f64>,
+}
+
+impl Place {
+    pub(super) fn new(served: &Served) -> Self {
+        let explanation = served.explanation.as_ref();
+        Self {
+            schema_version: 1,
+            placement: served.placement.name(),
+            model: served.model.as_str().to_owned(),
+            provider: served.provider.clone(),
+            decision_id: explanation.map(|told| told.decision_id.clone()),
+            reason: explanation.map(|told| told.reason.clone()),
+            policy: explanation.and_then(|told| told.policy.clone()),
+            cost_usd: served.cost_usd,
+        }
+    }
+
+    /// The same, with what it cost in the end.
+    pub(super) fn with_cost(mut self, cost_usd: Option<f64>) -> Self {
+        self.cost_usd = cost_usd.or(self.cost_usd);
+        self
     }
 }
 

@@ -23,6 +23,8 @@ pub enum Event {
     ToolCall(ToolCallDelta),
     /// One of the generated answers has ended.
     Finished(u8, FinishReason),
+    /// From here on another place serves.
+    Served(Arc<Served>),
     /// What it took; the last event.
     Usage(Usage),
 }
@@ -35,6 +37,7 @@ impl fmt::Debug for Event {
             Self::Delta(delta) => fmt::Debug::fmt(delta, f),
             Self::ToolCall(delta) => fmt::Debug::fmt(delta, f),
             Self::Finished(choice, reason) => write!(f, "Finished({choice}, {reason:?})"),
+            Self::Served(served) => fmt::Debug::fmt(served, f),
             Self::Usage(usage) => fmt::Debug::fmt(usage, f),
         }
     }

@@ -97,6 +97,22 @@ impl Sampler {
         }
     }
 
+    /// Notes a token that was drawn elsewhere, as if it had been drawn here.
+    ///
+    /// # Errors
+    /// [`RunError::Format`] when it does not fit the format.
+    pub(super) fn took(&mut self, id: u32) -> Result<(), RunError> {
+        if let Some(guide) = &mut self.guide {
+            guide.took(id)?;
+        }
+        if self.how.temperature > 0.0 {
+            // The number that drew it: the next one is drawn as it would have been there.
+            self.random.next_u64();
+        }
+        self.note(id);
+        Ok(())
+    }
+
     /// The next token.
     ///
     /// # Errors

@@ -9,7 +9,7 @@ use super::decoder::Decoder;
 use super::layout::Habits;
 use super::sample::{Drawn, Sampler};
 use super::wording::{Stops, Wording};
-use super::{DrawnToken, Finished, Piece, Place, Reply, Work};
+use super::{Begun, DrawnToken, Finished, Piece, Place, Reply, Work};
 use crate::engine::RunError;
 use crate::text::Text;
 
@@ -96,15 +96,26 @@ impl Scheduler {
             reply,
             place,
         } = work;
-        let prompt = request.prompt.0.into_vec();
+        let mut prompt = request.prompt.0.into_vec();
+        let asked = prompt.len();
+        let begun = request.begun.as_ref();
+        prompt.extend(begun.iter().flat_map(|begun| &begun.tokens));
         let left = self.habits.context.saturating_sub(prompt.len());
+        if left == 0 {
+            return reply.fail(RunError::ContextLength {
+                context: self.habits.context,
+                prompt: prompt.len(),
+            });
+        }
         let most = request.max_tokens.unwrap_or(left).clamp(1, left.max(1));
         let room = prompt.len() + most.min(ROOM);
         match self.decoder.begin(self.active.len(), &prompt, room) {
             Ok(cached) => {
-                self.reading = Some(Stream {
-                    tells_logprobs: request.sampling.logprobs.is_some(),
-                    sampler: Sampler::new(request.sampling, &prompt, request.guide),
+                let tells_logprobs = request.sampling.logprobs.is_some();
+                let (asked, _) = prompt.split_at_checked(asked).unwrap_or_default();
+                let mut stream = Stream {
+                    tells_logprobs,
+                    sampler: Sampler::new(request.sampling, asked, request.guide),
                     reply,
                     _place: place,
                     deadline: request.deadline,
@@ -117,7 +128,11 @@ impl Scheduler {
                     stops: Stops::new(request.stop),
                     shown: String::new(),
                     untold: Vec::new(),
-                });
+                };
+                match begun.map_or(Ok(()), |begun| stream.go_on(begun, &self.text)) {
+                    Ok(()) => self.reading = Some(stream),
+                    Err(error) => stream.reply.fail(error),
+                }
             }
             Err(error) => reply.fail(error),
         }
@@ -277,6 +292,21 @@ impl Scheduler {
 }
 
 impl Stream {
+    /// Takes the beginning of the answer: it counts as drawn, and what was shown of it is not shown
+    /// again.
+    fn go_on(&mut self, begun: &Begun, text: &Text) -> Result<(), RunError> {
+        let mut whole = String::new();
+        for id in &begun.tokens {
+            self.sampler.took(*id)?;
+            whole.push_str(&self.wording.push(*id, text));
+        }
+        // What was held back there, as a stop text might begin with it, is held back here.
+        let rest = whole.get(begun.shown..).unwrap_or_default();
+        let (shown, _) = self.stops.push(rest);
+        self.shown = shown;
+        Ok(())
+    }
+
     /// Tells what there is of the answer. While the reader is slow it waits and grows, at most to the
     /// whole of the answer.
     fn tell(&mut self) {

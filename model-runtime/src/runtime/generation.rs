@@ -105,6 +105,7 @@ fn measure(generator: &Generator, habits: &Habits, text: &Text) -> Result<Speed,
         let begun = Instant::now();
         let mut answer = generator
             .generate(GenerateRequest {
+                begun: None,
                 prompt,
                 max_tokens: Some(ANSWER),
                 sampling: Sampling {

@@ -7,8 +7,8 @@ use std::time::Instant;
 
 use futures::stream::{self, BoxStream, Stream, StreamExt as _};
 use inference_api::{
-    ChatTask, Delta, Event, FinishReason, GeneratedToken, InferenceError, Message, Prompt,
-    ResponseFormat, Sampling, Task, ToolCallDelta, ToolChoice, Usage,
+    ChatTask, Continued, Delta, Event, FinishReason, GeneratedToken, InferenceError, Message,
+    Prompt, ResponseFormat, Sampling, Task, ToolCallDelta, ToolChoice, Usage,
 };
 use model_runtime as runtime;
 use model_runtime::{
@@ -23,6 +23,8 @@ use super::onnx::told;
 pub(super) struct Asked<'r> {
     pub(super) task: &'r Task,
     pub(super) prompt: TokenizedText,
+    /// The beginning of the answer, where it is gone on with.
+    pub(super) continued: Option<&'r Continued>,
     pub(super) deadline: Instant,
 }
 
@@ -101,10 +103,13 @@ impl Asked<'_> {
             // The random part of an id will do where nobody wants the same answer twice.
             u64::try_from(ulid::Ulid::generate().random() & u128::from(u64::MAX)).unwrap_or(0)
         });
+        let begun = self.continued.map(|c| model.begun(&c.text, &c.tokens));
+        let begun = begun.transpose().map_err(told)?;
         let choices = sampling.choices.map_or(1, std::num::NonZeroU8::get);
         let mut answers = Vec::new();
         for choice in 0..choices {
             let request = GenerateRequest {
+                begun: begun.clone(),
                 prompt: self.prompt.clone(),
                 max_tokens: sampling
                     .max_tokens
@@ -286,7 +291,7 @@ fn with_usage(
 
 fn token(drawn: DrawnToken) -> GeneratedToken {
     GeneratedToken {
-        id: drawn.id,
+        id: Some(drawn.id),
         logprob: drawn.logprob,
         bytes: drawn.bytes,
         alternatives: drawn.alternatives,

@@ -78,6 +78,7 @@ impl OnnxExecutor {
                 let asked = generate::Asked {
                     task: &request.task,
                     prompt,
+                    continued: request.continued.as_deref(),
                     deadline,
                 };
                 let events = asked.begin(&self.model, &self.variant).await?;

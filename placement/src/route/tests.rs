@@ -42,7 +42,7 @@ impl OutcomeSink for Outcomes {
         self.0
             .lock()
             .unwrap()
-            .push((outcome.ending, outcome.failovers, served));
+            .push((outcome.ending, outcome.journey.failovers, served));
     }
 }
 

@@ -31,6 +31,10 @@ pub struct ExecuteRequest {
     /// Empty: the site chooses among the model's variants.
     #[prost(string, tag = "3")]
     pub variant: ::prost::alloc::string::String,
+    /// The answer as far as another site gave it, to be gone on with from exactly
+    /// there.
+    #[prost(message, optional, tag = "8")]
+    pub continued: ::core::option::Option<Continued>,
     #[prost(oneof = "execute_request::Task", tags = "4, 5, 6, 7")]
     pub task: ::core::option::Option<execute_request::Task>,
 }
@@ -48,6 +52,15 @@ pub mod execute_request {
         #[prost(message, tag = "7")]
         Completion(super::Completion),
     }
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[prost(skip_debug)]
+pub struct Continued {
+    #[prost(string, tag = "1")]
+    pub text: ::prost::alloc::string::String,
+    /// The tokens that it came of; empty when unknown.
+    #[prost(uint32, repeated, tag = "2")]
+    pub tokens: ::prost::alloc::vec::Vec<u32>,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 #[prost(skip_debug)]
@@ -277,8 +290,9 @@ pub struct TextDelta {
 #[derive(Clone, PartialEq, ::prost::Message)]
 #[prost(skip_debug)]
 pub struct TextToken {
-    #[prost(uint32, tag = "1")]
-    pub id: u32,
+    /// Absent where what drew it does not tell.
+    #[prost(uint32, optional, tag = "1")]
+    pub id: ::core::option::Option<u32>,
     /// What follows is there where log probabilities are wanted.
     #[prost(float, tag = "2")]
     pub logprob: f32,

@@ -72,6 +72,12 @@ pub struct Actual {
     pub variant: ::prost::alloc::string::String,
     #[prost(string, tag = "12")]
     pub provider: ::prost::alloc::string::String,
+    /// The confidence was too low, and the answer came from elsewhere.
+    #[prost(bool, tag = "13")]
+    pub has_escalated: bool,
+    /// How often the answer went on elsewhere after it had begun.
+    #[prost(uint32, tag = "14")]
+    pub continuations: u32,
 }
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]

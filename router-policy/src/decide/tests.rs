@@ -141,7 +141,7 @@ fn a_cascade_is_there_only_when_a_rule_asks_for_it() {
         &[4, 0, 1, 2, 3],
     );
     assert_eq!(
-        decision.cascade_confidence().map(crate::Probability::get),
+        decision.cascade().map(|c| c.min_confidence.get()),
         Some(0.8)
     );
     check(

@@ -49,7 +49,8 @@ impl Serialize for Decision {
         told.serialize_field("failedSignals", &self.failed_signals())?;
         told.serialize_field("budgets", &self.budgets())?;
         told.serialize_field("redact", &self.redact())?;
-        told.serialize_field("cascadeConfidence", &self.cascade_confidence())?;
+        let confidence = self.cascade().map(|cascade| cascade.min_confidence);
+        told.serialize_field("cascadeConfidence", &confidence)?;
         told.serialize_field("policyName", self.policy.name())?;
         told.serialize_field("policyHash", &self.policy_hash())?;
         told.end()

@@ -5,12 +5,14 @@ use super::node::{Node, Value};
 use super::values::{boundary, kind, list, number, one_of, probability, text, texts, wrong};
 use crate::boundary::Boundary;
 use crate::diagnostics::Reporter;
-use crate::effect::{Effects, LabelPattern, Limits, Otherwise, Preference, Selector};
-use crate::units::{Probability, Seconds, Usd};
+use crate::effect::{
+    Cascade, Effects, Fallback, LabelPattern, Limits, Otherwise, Preference, Selector,
+};
+use crate::units::{Seconds, Usd};
 
 /// The names of all effects.
-pub(super) const EFFECTS: [&str; 7] = [
-    "boundary", "require", "avoid", "prefer", "limits", "cascade", "redact",
+pub(super) const EFFECTS: [&str; 8] = [
+    "boundary", "require", "avoid", "prefer", "limits", "cascade", "fallback", "redact",
 ];
 
 /// Takes every effect from the fields of a rule.
@@ -33,6 +35,9 @@ pub(super) fn effects(fields: &mut Fields<'_>, report: &mut Reporter<'_>) -> Eff
     }
     if let Some(node) = fields.take("cascade") {
         effects.cascade = cascade(node, report);
+    }
+    if let Some(node) = fields.take("fallback") {
+        effects.fallback = fallback(node, report);
     }
     if let Some(node) = fields.take("redact") {
         effects.redact = redact(node, report);
@@ -159,13 +164,40 @@ fn limits(node: &Node, report: &mut Reporter<'_>) -> Option<Limits> {
     })
 }
 
-fn cascade(node: &Node, report: &mut Reporter<'_>) -> Option<Probability> {
+fn cascade(node: &Node, report: &mut Reporter<'_>) -> Option<Cascade> {
     let mut fields = Fields::of(node, "cascade", report)?;
     let confidence = fields
         .required("minConfidence", report)
         .and_then(|node| probability(node, report));
-    fields.finish(&["minConfidence"], report);
-    confidence
+    let hold = fields.take("holdTokens");
+    let hold = hold.and_then(|node| hold_tokens(node, report));
+    fields.finish(&["minConfidence", "holdTokens"], report);
+    Some(Cascade {
+        min_confidence: confidence?,
+        hold_tokens: hold.unwrap_or(Cascade::USUAL_HOLD),
+    })
+}
+
+fn hold_tokens(node: &Node, report: &mut Reporter<'_>) -> Option<u16> {
+    let value = number(node, report)?;
+    let is_it = |whole: &u16| (f64::from(*whole) - value).abs() < f64::EPSILON;
+    let whole = (1..=4096).find(is_it);
+    if whole.is_none() {
+        report.error(node.span, "expected a whole number of tokens, 1 to 4096");
+    }
+    whole
+}
+
+fn fallback(node: &Node, report: &mut Reporter<'_>) -> Option<Fallback> {
+    let located = text(node, "a fallback", report)?;
+    let all = [Fallback::None, Fallback::SameModel, Fallback::AnyModel];
+    one_of(
+        located,
+        "fallback",
+        all.iter().map(|one| one.name()),
+        report,
+    )?;
+    all.into_iter().find(|one| one.name() == located.text)
 }
 
 fn redact(node: &Node, report: &mut Reporter<'_>) -> Vec<LabelPattern> {

@@ -3,14 +3,14 @@
 use std::borrow::Cow;
 
 use inference_api::{
-    ChatTask, CompletionTask, EmbeddingInput, EmbeddingTask, Message, Prompt, ResponseFormat,
+    ChatTask, CompletionTask, EmbeddingInput, EmbeddingTask, Message, Prompt, ResponseFormat, Role,
     Sampling, Task, ToolCall, ToolChoice,
 };
 use serde::Serialize;
 use serde_json::json;
 use serde_json::value::RawValue;
 
-use crate::config::MaxTokensParameter;
+use crate::config::{ChatContinuation, MaxTokensParameter};
 
 /// What is said beside the request itself.
 pub(super) struct Terms<'t> {
@@ -18,7 +18,12 @@ pub(super) struct Terms<'t> {
     pub(super) model: &'t str,
     pub(super) streams: bool,
     pub(super) max_tokens: MaxTokensParameter,
+    /// The beginning of the answer, and how the service goes on with it.
+    pub(super) continued: Option<(&'t str, ChatContinuation)>,
 }
+
+/// The service cannot go on with an answer that another place began.
+pub(super) struct CannotGoOn;
 
 #[derive(Serialize)]
 struct ChatBody<'t> {
@@ -30,6 +35,10 @@ struct ChatBody<'t> {
     tool_choice: Option<Cow<'t, serde_json::Value>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     response_format: Option<FormatForm<'t>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    continue_final_message: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    add_generation_prompt: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
     logprobs: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -54,6 +63,7 @@ struct CompletionBody<'t> {
 #[serde(untagged)]
 enum PromptForm<'t> {
     Text(&'t str),
+    Longer(String),
     Tokens(&'t [u32]),
 }
 
@@ -75,6 +85,8 @@ struct MessageForm<'t> {
     tool_calls: Vec<CallForm<'t>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     tool_call_id: Option<&'t str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    prefix: Option<bool>,
 }
 
 #[derive(Serialize)]
@@ -157,26 +169,46 @@ fn is_zero(value: &f32) -> bool {
 }
 
 /// The body of the call.
-pub(super) fn body(task: &Task, terms: &Terms<'_>) -> Vec<u8> {
+pub(super) fn body(task: &Task, terms: &Terms<'_>) -> Result<Vec<u8>, CannotGoOn> {
     let written = match task {
-        Task::Chat(task) => serde_json::to_vec(&chat(task, terms)),
-        Task::Completion(task) => serde_json::to_vec(&completion(task, terms)),
+        Task::Chat(task) => serde_json::to_vec(&chat(task, terms)?),
+        Task::Completion(task) => serde_json::to_vec(&completion(task, terms)?),
         Task::Embedding(task) => serde_json::to_vec(&embedding(task, terms)),
         Task::Infer(_) => Ok(Vec::new()),
     };
     // Plain values into memory: nothing here can fail.
-    written.unwrap_or_default()
+    Ok(written.unwrap_or_default())
 }
 
-fn chat<'t>(task: &'t ChatTask, terms: &Terms<'t>) -> ChatBody<'t> {
+fn chat<'t>(task: &'t ChatTask, terms: &Terms<'t>) -> Result<ChatBody<'t>, CannotGoOn> {
+    let mut messages: Vec<_> = task.messages.iter().map(message).collect();
+    if let Some((text, how)) = terms.continued {
+        messages.push(MessageForm {
+            role: Role::Assistant.name(),
+            content: Some(text),
+            tool_calls: Vec::new(),
+            tool_call_id: None,
+            prefix: match how {
+                ChatContinuation::None => return Err(CannotGoOn),
+                ChatContinuation::ContinueFinalMessage => None,
+                ChatContinuation::Prefix => Some(true),
+            },
+        });
+    }
+    let is_flagged = matches!(
+        terms.continued,
+        Some((_, ChatContinuation::ContinueFinalMessage))
+    );
     let sampling = &task.sampling;
     let format = |kind, schema| FormatForm {
         kind,
         json_schema: schema,
     };
-    ChatBody {
+    Ok(ChatBody {
         model: terms.model,
-        messages: task.messages.iter().map(message).collect(),
+        messages,
+        continue_final_message: is_flagged.then_some(true),
+        add_generation_prompt: is_flagged.then_some(false),
         tools: task.tools.iter().map(|tool| &*tool.json).collect(),
         tool_choice: match &task.tool_choice {
             ToolChoice::Auto => None,
@@ -202,20 +234,25 @@ fn chat<'t>(task: &'t ChatTask, terms: &Terms<'t>) -> ChatBody<'t> {
         top_logprobs: sampling.logprobs.filter(|count| *count > 0),
         drawing: drawing(sampling, terms.max_tokens),
         stream: stream(terms.streams),
-    }
+    })
 }
 
-fn completion<'t>(task: &'t CompletionTask, terms: &Terms<'t>) -> CompletionBody<'t> {
-    CompletionBody {
+fn completion<'t>(
+    task: &'t CompletionTask,
+    terms: &Terms<'t>,
+) -> Result<CompletionBody<'t>, CannotGoOn> {
+    Ok(CompletionBody {
         model: terms.model,
-        prompt: match &task.prompt {
-            Prompt::Text(text) => PromptForm::Text(text),
-            Prompt::Tokens(ids) => PromptForm::Tokens(ids),
+        prompt: match (&task.prompt, terms.continued) {
+            (Prompt::Text(text), None) => PromptForm::Text(text),
+            (Prompt::Text(text), Some((begun, _))) => PromptForm::Longer(format!("{text}{begun}")),
+            (Prompt::Tokens(ids), None) => PromptForm::Tokens(ids),
+            (Prompt::Tokens(_), Some(_)) => return Err(CannotGoOn),
         },
         // Completions have the older name alone.
         drawing: drawing(&task.sampling, MaxTokensParameter::MaxTokens),
         stream: stream(terms.streams),
-    }
+    })
 }
 
 fn embedding<'t>(task: &'t EmbeddingTask, terms: &Terms<'t>) -> EmbeddingBody<'t> {
@@ -238,6 +275,7 @@ fn message(message: &Message) -> MessageForm<'_> {
         content: (!says_nothing).then_some(&message.content),
         tool_calls: message.tool_calls.iter().map(call).collect(),
         tool_call_id: message.tool_call_id.as_deref(),
+        prefix: None,
     }
 }
 

@@ -89,7 +89,7 @@ impl Fake {
         std::fs::write(folder.path().join("key"), "sk-heliotrope\n").unwrap();
         let config: UpstreamConfig = serde_yaml::from_str(&format!(
             "{{name: far, kind: openai, urls: ['{url}'], boundary: cloud, keyFile: {:?}, \
-             timeouts: {{firstEventMs: 2000, idleMs: 300}}, \
+             continuation: continueFinalMessage, timeouts: {{firstEventMs: 2000, idleMs: 300}}, \
              models: [{{name: assistant, upstreamName: big, tasks: [chat, embedding]}}]}}",
             folder.path().join("key")
         ))
@@ -300,4 +300,22 @@ async fn content_goes_no_further_than_its_boundary() {
     let error = offer.backend.run(request).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::PolicyDenied);
     assert!(fake.asked().is_empty());
+}
+
+#[tokio::test]
+async fn an_answer_that_another_place_began_is_gone_on_with() {
+    let events = vec![piece("lo"), END.to_owned()];
+    let (fake, offer) = Fake::open(vec![Turn::Stream(events)]).await;
+    let mut request = chat(false);
+    request.continued = Some(Arc::new(inference_api::Continued {
+        text: "Hel".into(),
+        tokens: Vec::new(),
+    }));
+    let (text, end) = read(offer.backend.run(request).await).await;
+    assert!(text == "lo" && end.is_ok());
+    let (_, body) = fake.asked().remove(0);
+    let last = serde_json::json!({ "role": "assistant", "content": "Hel" });
+    assert_eq!(body["messages"][1], last);
+    assert_eq!(body["continue_final_message"], true);
+    assert_eq!(body["add_generation_prompt"], false);
 }

@@ -86,7 +86,8 @@ fn decode(told: Told) -> Result<Event, InferenceError> {
             Event::Finished(small(finished.choice)?, reason)
         }
         Told::Done(done) => Event::Usage(usage(&done)),
-        Told::Served(_) | Told::Embeddings(_) | Told::Outputs(_) => {
+        Told::Served(told) => Event::Served(Arc::new(decode_served(told)?)),
+        Told::Embeddings(_) | Told::Outputs(_) => {
             return Err(unfit("it sent an event that was not asked for"));
         }
     })

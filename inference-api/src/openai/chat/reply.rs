@@ -5,7 +5,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use serde::Serialize;
 
 use crate::generation::{Delta, FinishReason, Generated, GeneratedToken, ToolCallDelta};
-use crate::openai::events::{EventWriter, Usage, write_event};
+use crate::openai::events::{EventWriter, Place, Usage, write_event};
 use crate::stream::{Answer, Event, Served};
 
 /// What is the same in every piece of one answer.
@@ -161,6 +161,9 @@ struct Chunk<'a> {
     choices: &'a [Piece<'a>],
     #[serde(skip_serializing_if = "Option::is_none")]
     usage: Option<Option<Usage>>,
+    /// In the first piece and in the last.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tideline: Option<&'a Place>,
 }
 
 #[derive(Serialize)]
@@ -185,17 +188,25 @@ struct DeltaForm<'a> {
 #[derive(Debug)]
 pub(super) struct Chunks {
     pub(super) head: Head,
+    pub(super) place: Place,
     pub(super) choices: u8,
+    /// Answers that have ended.
+    pub(super) has_finished: u8,
     pub(super) tells_usage: bool,
     pub(super) tells_logprobs: bool,
 }
 
 impl Chunks {
     fn piece(&self, piece: Piece<'_>, out: &mut Vec<u8>) {
+        self.piece_at(piece, None, out);
+    }
+
+    fn piece_at(&self, piece: Piece<'_>, place: Option<&Place>, out: &mut Vec<u8>) {
         let chunk = Chunk {
             head: &self.head,
             choices: &[piece],
             usage: self.tells_usage.then_some(None),
+            tideline: place,
         };
         write_event(&chunk, out);
     }
@@ -251,7 +262,7 @@ impl EventWriter for Chunks {
                 logprobs: None,
                 finish_reason: None,
             };
-            self.piece(piece, out);
+            self.piece_at(piece, (index == 0).then_some(&self.place), out);
         }
     }
 
@@ -266,13 +277,22 @@ impl EventWriter for Chunks {
                     logprobs: None,
                     finish_reason: Some(reason.name()),
                 };
-                self.piece(piece, out);
+                self.has_finished = self.has_finished.saturating_add(1);
+                // Where usage is told, that piece is the last.
+                let is_last = !self.tells_usage && self.has_finished >= self.choices;
+                self.piece_at(piece, is_last.then_some(&self.place), out);
+            }
+            Event::Served(served) => {
+                self.head.model = served.model.as_str().to_owned();
+                self.place = Place::new(served);
             }
             Event::Usage(usage) if self.tells_usage => {
+                let place = self.place.clone().with_cost(usage.cost_usd);
                 let chunk = Chunk {
                     head: &self.head,
                     choices: &[],
                     usage: Some(Some((*usage).into())),
+                    tideline: Some(&place),
                 };
                 write_event(&chunk, out);
             }

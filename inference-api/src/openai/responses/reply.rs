@@ -209,6 +209,7 @@ impl EventWriter for Writer {
                 let response = json!({ "response": self.response(status, Some(*usage)) });
                 Self::event(self, &format!("response.{status}"), response, out);
             }
+            Event::Served(served) => self.model = served.model.as_str().to_owned(),
             Event::Embeddings(_) | Event::Outputs(_) => {}
         }
     }

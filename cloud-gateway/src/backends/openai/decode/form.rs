@@ -115,8 +115,7 @@ impl TokenForm {
     fn token(self) -> GeneratedToken {
         let alternatives = self.top_logprobs.into_iter().take(MAX_ALTERNATIVES);
         GeneratedToken {
-            // The service's ids mean nothing here.
-            id: 0,
+            id: None,
             logprob: self.logprob,
             bytes: self.bytes.unwrap_or_else(|| self.token.into_bytes()),
             alternatives: alternatives
