@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 
-pub(crate) use self::model::{ModelOptions, ModelVerb};
+pub(crate) use self::model::{ModelOptions, ModelVerb, PullOptions};
 use crate::print::Format;
 use crate::{devices, explain, outcomes, policy, route};
 
@@ -43,8 +43,10 @@ Try it:
   tideline policy test policies/
   tideline policy prove acme.yaml --given 'request.tokens > 100' --boundary device
   tideline model import ./phi-4-mini
+  tideline model pull hf:sentence-transformers/all-MiniLM-L6-v2
 
-Exit codes: 0 done, 1 failed, 2 wrong usage, 3 not found, 4 the gateway cannot be reached.";
+Exit codes: 0 done, 1 failed, 2 wrong usage, 3 not found, 4 the gateway or the hub cannot be
+reached.";
 
 /// What can be asked.
 #[derive(Debug, Subcommand)]
@@ -64,7 +66,7 @@ pub(crate) enum Verb {
     /// Policies: check, test, explain, compare, prove, replay.
     #[command(subcommand)]
     Policy(policy::Verb),
-    /// The models of this laptop: import, list, show, rm.
+    /// The models of this laptop: import, pull, list, show, rm.
     Model(ModelOptions),
 }
 

@@ -54,7 +54,7 @@ async fn run(cli: Cli) -> Result<(), Failure> {
         Verb::Explain(options) => explain::run(options, &mut connect()?, output).await,
         Verb::Route(options) => route::run(options, output).await,
         Verb::Served => served::run(&mut connect()?, output).await,
-        Verb::Model(options) => model::run(options, output),
+        Verb::Model(options) => model::run(options, output).await,
         Verb::Policy(verb) => policy::run(verb, connect, output).await,
     }
 }

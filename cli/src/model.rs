@@ -1,17 +1,20 @@
 //! `tideline model`: the models of this laptop, in the store that its agent reads. No gateway is
 //! asked.
 
+mod pull;
 mod tell;
 
 use model_runtime::{Progress, StoreError, import};
 use serde_json::Value;
+
+pub(crate) use self::pull::HubModel;
 
 use crate::client::Failure;
 use crate::config::{ModelOptions, ModelVerb};
 use crate::print::{Format, structured, table};
 use crate::progress::Bar;
 
-pub(crate) fn run(options: ModelOptions, format: Format) -> Result<(), Failure> {
+pub(crate) async fn run(options: ModelOptions, format: Format) -> Result<(), Failure> {
     let store = options.store()?;
     match options.verb {
         ModelVerb::Import { folder, name } => {
@@ -27,6 +30,10 @@ pub(crate) fn run(options: ModelOptions, format: Format) -> Result<(), Failure> 
             };
             let installed = import(&change, &folder, name, &mut show).map_err(failure)?;
             drop(bar);
+            tell::installed(&installed, format)
+        }
+        ModelVerb::Pull(options) => {
+            let installed = pull::pull(options, &store, format).await?;
             tell::installed(&installed, format)
         }
         ModelVerb::List => {

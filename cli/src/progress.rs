@@ -51,6 +51,15 @@ impl Bar {
             Style::Lines | Style::Silent => {}
         }
     }
+
+    /// Says something that happened, without breaking what is drawn.
+    pub(crate) fn say(&self, text: &str) {
+        match &self.style {
+            Style::Drawn(bar) => bar.println(plain(text)),
+            Style::Lines => eprintln!("{}", plain(text)),
+            Style::Silent => {}
+        }
+    }
 }
 
 impl Drop for Bar {

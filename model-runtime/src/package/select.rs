@@ -34,6 +34,8 @@ pub struct Choice<'c> {
     pub folder: Option<&'c FileName>,
     /// The variant; int8 when there is one, otherwise fp32, when unset.
     pub variant: Option<&'c str>,
+    /// Files to take in the place of the variant's graph.
+    pub files: &'c [FileName],
 }
 
 /// Why there is nothing to choose.
@@ -93,7 +95,9 @@ pub fn select(paths: &[FileName], choice: &Choice<'_>) -> Result<Vec<FileName>, 
         .filter_map(|path| Some((inside(path)?, path)))
         .collect();
     let has = |name: &str| here.iter().any(|(inside, _)| inside.as_str() == name);
-    let graphs: Vec<&str> = if has("genai_config.json") {
+    let graphs: Vec<&str> = if !choice.files.is_empty() {
+        Vec::new()
+    } else if has("genai_config.json") {
         here.iter()
             .map(|(inside, _)| inside.as_str())
             .filter(|path| path.ends_with(".onnx") && !path.contains('/'))
@@ -108,10 +112,13 @@ pub fn select(paths: &[FileName], choice: &Choice<'_>) -> Result<Vec<FileName>, 
             || is_licence(path)
             || graphs.iter().any(|graph| belongs(path.as_str(), graph))
     };
-    if graphs.is_empty() {
+    if graphs.is_empty() && choice.files.is_empty() {
         return Err(none(paths, choice));
     }
-    let chosen = here.iter().filter(|(inside, _)| wanted(inside));
+    let asked = |path: &FileName| choice.files.contains(path);
+    let chosen = here
+        .iter()
+        .filter(|(inside, path)| wanted(inside) || asked(path));
     Ok(chosen.map(|(_, path)| (*path).clone()).collect())
 }
 
@@ -225,7 +232,7 @@ mod tests {
         check(&SENTENCES, &usual, &with(&["onnx/model_quantized.onnx"]));
         let full = Choice {
             variant: Some("fp32"),
-            ..usual
+            ..Choice::default()
         };
         let graph = ["onnx/model.onnx", "onnx/model.onnx_data"];
         check(&SENTENCES, &full, &with(&graph));
@@ -245,7 +252,7 @@ mod tests {
         let folder = FileName::parse("cpu").unwrap();
         let choice = Choice {
             folder: Some(&folder),
-            variant: None,
+            ..Choice::default()
         };
         check(&paths, &choice, &paths[1..5]);
         let folders = vec!["cpu".to_owned(), "gpu".to_owned()];
@@ -266,8 +273,8 @@ mod tests {
     #[test]
     fn a_variant_that_is_not_there_is_refused_with_those_that_are() {
         let choice = Choice {
-            folder: None,
             variant: Some("int4"),
+            ..Choice::default()
         };
         let known = ["fp32", "fp16", "int8"].map(String::from).to_vec();
         let wanted = "int4".to_owned();
