@@ -61,6 +61,7 @@ impl Downloads<'_> {
     /// Fetches until the file has the size that it should have.
     async fn complete(&mut self, wanted: &Wanted, path: &Path) -> Result<(), Failure> {
         let mut patience = Patience::default();
+        let mut most = size_of(path)?;
         loop {
             let before = size_of(path)?;
             if before > wanted.bytes {
@@ -70,8 +71,11 @@ impl Downloads<'_> {
                 return Ok(());
             }
             let result = self.go_on(wanted, path).await;
-            if size_of(path)? > before {
+            // What is fetched a second time is no progress: a hub must not keep this going for ever.
+            let after = size_of(path)?;
+            if after > most {
                 patience.renew();
+                most = after;
             }
             if let Err(fault) = result {
                 patience.wait(fault, self.bar).await?;
@@ -110,6 +114,15 @@ impl Downloads<'_> {
             emptied(path).map_err(Fault::Final)?;
         }
         let had = if goes_on { had } else { 0 };
+        let announced = response
+            .content_length()
+            .map(|rest| had.saturating_add(rest));
+        if let Some(announced) = announced.filter(|bytes| *bytes != wanted.bytes) {
+            return Err(Fault::Final(Failure::Failed(format!(
+                "the hub lists {what} with {} bytes, and announces {announced}",
+                wanted.bytes
+            ))));
+        }
         self.receive(response, wanted, path, had).await
     }
 
