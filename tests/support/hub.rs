@@ -210,13 +210,15 @@ impl State {
         };
         let is_graph = is_graph(name);
         if is_graph && !asked.is_elsewhere {
-            let digest = match self.trick {
-                Trick::WrongDigest => hex(&Sha256::digest(b"other")),
-                _ => hex(&Sha256::digest(content)),
+            let digest = if matches!(self.trick, Trick::WrongDigest) {
+                hex(&Sha256::digest(b"other"))
+            } else {
+                hex(&Sha256::digest(content))
             };
-            let to = match &self.trick {
-                Trick::RedirectTo(to) => to.clone(),
-                _ => format!("http://{}/large/{name}", self.elsewhere),
+            let to = if let Trick::RedirectTo(to) = &self.trick {
+                to.clone()
+            } else {
+                format!("http://{}/large/{name}", self.elsewhere)
             };
             let headers = format!("location: {to}\r\nx-linked-etag: \"{digest}\"\r\n");
             return Reply::new("302 Found", &headers, Vec::new());
@@ -244,11 +246,17 @@ impl State {
         };
         reply.is_measured = !(is_graph && matches!(self.trick, Trick::Unmeasured(_)));
         let is_first = !self.asked.iter().any(|other| other.path == asked.path);
-        reply.cut = match self.trick {
-            Trick::StallAfter(bytes) if is_graph => Some((bytes, true)),
-            Trick::CutAfter(bytes) if is_graph && is_first => Some((bytes, false)),
-            _ => None,
-        };
+        if let Trick::StallAfter(bytes) = self.trick
+            && is_graph
+        {
+            reply.cut = Some((bytes, true));
+        }
+        if let Trick::CutAfter(bytes) = self.trick
+            && is_graph
+            && is_first
+        {
+            reply.cut = Some((bytes, false));
+        }
         reply
     }
 
@@ -265,18 +273,21 @@ impl State {
             let lfs = json!({ "sha256": sha256, "size": size, "pointerSize": 130 });
             json!({ "rfilename": name, "size": size, "blobId": git(b"pointer"), "lfs": lfs })
         };
-        let mut files: Vec<Value> = match self.trick {
-            Trick::Only(keeps) => {
-                let kept = self.files.iter().filter(|(name, _)| keeps(name));
-                kept.map(listed).collect()
+        let keeps = |name: &str| {
+            if let Trick::Only(keeps) = self.trick {
+                keeps(name)
+            } else {
+                true
             }
-            _ => self.files.iter().map(listed).collect(),
         };
+        let kept = self.files.iter().filter(|(name, _)| keeps(name));
+        let mut files: Vec<Value> = kept.map(listed).collect();
         let small = |name: String| json!({ "rfilename": name, "size": 0, "blobId": git(b"") });
-        match &self.trick {
-            Trick::AlsoList(name) => files.push(small(name.clone())),
-            Trick::ListMany(count) => files.extend((0..*count).map(|n| small(format!("f{n}")))),
-            _ => {}
+        if let Trick::AlsoList(name) = &self.trick {
+            files.push(small(name.clone()));
+        }
+        if let Trick::ListMany(count) = self.trick {
+            files.extend((0..count).map(|n| small(format!("f{n}"))));
         }
         json!({ "id": "test/genai", "sha": COMMIT, "siblings": files, "cardData": { "license": "mit" } })
     }
