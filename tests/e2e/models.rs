@@ -224,6 +224,21 @@ async fn a_hub_that_goes_wrong_is_refused_by_name_and_nothing_is_installed() {
             1,
             "it holds no ONNX files",
         ),
+        (
+            Trick::Refuse("401 Unauthorized"),
+            1,
+            "set HF_TOKEN or --hub-token-file",
+        ),
+        (
+            Trick::Refuse("404 Not Found"),
+            3,
+            "127.0.0.1 has no hf:test/genai@main",
+        ),
+        (
+            Trick::Refuse("503 Service Unavailable"),
+            4,
+            "given up after 5 tries",
+        ),
     ] {
         let shelf = Shelf::new();
         hub.play(trick);

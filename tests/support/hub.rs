@@ -38,7 +38,9 @@ pub(crate) enum Trick {
     AlsoList(String),
     /// Lists that many files too.
     ListMany(usize),
-    /// Lists what this makes of the listing.
+    /// Refuses everything with this status.
+    Refuse(&'static str),
+    /// Lists only the files whose names this keeps.
     Only(fn(&str) -> bool),
 }
 
@@ -199,6 +201,9 @@ async fn answer(mut stream: TcpStream, state: Arc<Mutex<State>>, is_elsewhere: b
 impl State {
     fn reply(&mut self, asked: &Asked) -> Reply {
         let path = asked.path.as_str();
+        if let Trick::Refuse(status) = self.trick {
+            return Reply::new(status, "", Vec::new());
+        }
         if path == "/api/models/test/genai/revision/main?blobs=true" {
             return Reply::new("200 OK", "", self.listing().to_string().into_bytes());
         }

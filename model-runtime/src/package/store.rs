@@ -261,8 +261,17 @@ impl Change {
     /// Begins to install a model: an empty folder to put its files into.
     ///
     /// # Errors
-    /// When the system refuses.
+    /// When the system refuses, or takes the name for another's.
     pub fn stage(&self, name: ModelName) -> Result<Staging<'_>, StoreError> {
+        // Some file systems do not tell `A` from `a`.
+        if let Ok(Some(other)) = Record::read(&self.store.model(&name))
+            && other.name != name
+        {
+            let other = other.name;
+            return Err(StoreError::Name(format!(
+                "this disk does not tell `{name}` from `{other}`, which is installed"
+            )));
+        }
         let folder = self.clear("staging", &name)?;
         std::fs::create_dir(&folder).map_err(failed("make", &folder))?;
         Ok(Staging::new(self, name, folder))

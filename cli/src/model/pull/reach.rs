@@ -57,6 +57,8 @@ impl Zone {
             | [0x64, 0xff9b, 0, 0, 0, 0, high, low]
             | [0x2002, high, low, ..] => inner(high, low),
             [first, ..] if first & 0xfe00 == 0xfc00 => Self::Private,
+            // Teredo.
+            [0x2001, 0, ..] => Self::Never,
             [first, ..] if (0x2000..0x4000).contains(&first) => Self::Global,
             _ => Self::Never,
         }
@@ -187,6 +189,7 @@ mod tests {
             ("64:ff9b::a9fe:a9fe", Zone::Never),
             ("2002:a9fe:a9fe::1", Zone::Never),
             ("fe80::1", Zone::Never),
+            ("2001:0:a9fe:a9fe::1", Zone::Never),
             ("0.0.0.0", Zone::Never),
             ("::", Zone::Never),
             ("255.255.255.255", Zone::Never),
