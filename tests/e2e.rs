@@ -4,6 +4,7 @@ mod clients;
 mod durable;
 mod first_request;
 mod hostile;
+mod models;
 mod offline;
 mod policy;
 mod privacy;

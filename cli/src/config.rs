@@ -1,13 +1,16 @@
 //! The command line, and the environment as clap reads it.
 
+mod model;
+
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 
+pub(crate) use self::model::{ModelOptions, ModelVerb, PullOptions};
 use crate::print::Format;
 use crate::{devices, explain, outcomes, policy, route};
 
-/// Asks a Tideline gateway about its fleet, and checks policies.
+/// Asks a Tideline gateway about its fleet, checks policies, and keeps this laptop's models.
 #[derive(Debug, Parser)]
 #[command(name = "tideline", version, about, arg_required_else_help = true, after_long_help = LESSON)]
 pub(crate) struct Cli {
@@ -39,8 +42,11 @@ Try it:
   tideline policy check acme.yaml
   tideline policy test policies/
   tideline policy prove acme.yaml --given 'request.tokens > 100' --boundary device
+  tideline model import ./phi-4-mini
+  tideline model pull hf:sentence-transformers/all-MiniLM-L6-v2
 
-Exit codes: 0 done, 1 failed, 2 wrong usage, 3 not found, 4 the gateway cannot be reached.";
+Exit codes: 0 done, 1 failed, 2 wrong usage, 3 not found, 4 the gateway or the hub cannot be
+reached.";
 
 /// What can be asked.
 #[derive(Debug, Subcommand)]
@@ -60,6 +66,8 @@ pub(crate) enum Verb {
     /// Policies: check, test, explain, compare, prove, replay.
     #[command(subcommand)]
     Policy(policy::Verb),
+    /// The models of this laptop: import, pull, list, show, rm.
+    Model(ModelOptions),
 }
 
 /// Whether colours are not wanted: <https://no-color.org>.

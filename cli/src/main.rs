@@ -1,5 +1,5 @@
-//! `tideline`: the operators' command line. One file for each verb; it knows what the gateway's API
-//! tells and nothing more.
+//! `tideline`: the operators' command line. One file for each verb; of gateways and agents it knows what
+//! their interfaces tell and nothing more.
 #![forbid(unsafe_code)]
 #![expect(
     clippy::print_stdout,
@@ -12,9 +12,11 @@ mod config;
 mod decode;
 mod devices;
 mod explain;
+mod model;
 mod outcomes;
 mod policy;
 mod print;
+mod progress;
 mod route;
 mod served;
 mod time;
@@ -52,6 +54,7 @@ async fn run(cli: Cli) -> Result<(), Failure> {
         Verb::Explain(options) => explain::run(options, &mut connect()?, output).await,
         Verb::Route(options) => route::run(options, output).await,
         Verb::Served => served::run(&mut connect()?, output).await,
+        Verb::Model(options) => model::run(options, output).await,
         Verb::Policy(verb) => policy::run(verb, connect, output).await,
     }
 }

@@ -4,6 +4,7 @@
 //! It wires the parts together and owns the tasks that keep them current. Every task ends when
 //! serving does; what was acknowledged is on the disk before the process ends.
 
+mod installed;
 mod link;
 pub(crate) mod models;
 mod parts;
@@ -160,6 +161,7 @@ impl Agent {
         let loading = library.map(|library| Loading {
             runtime: parts::runtime(library, &config, &state),
             configured: config.models.clone(),
+            store: models::store(&config),
             providers,
             watts: config.device.watts,
             models: models.clone(),
@@ -298,7 +300,7 @@ impl Agent {
         // Loading is not waited for at the end: it blocks, and keeps nothing that a stop could harm.
         let loaded = self.models_loaded.take();
         if let (Some(loading), Some(loaded)) = (self.loading.take(), loaded) {
-            tokio::spawn(loading.run(loaded));
+            tokio::spawn(loading.run(loaded, stop.clone()));
         }
         if let Some(endpoint) = self.endpoint.clone() {
             self.attach(endpoint, &mut tasks, stop);

@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 
 pub use self::flags::{Cli, Command, DoctorOptions, Output, RunOptions, Settings};
 pub use self::load::ConfigError;
-pub use self::values::{GatewayUrl, Loopback, Watts};
+pub use self::values::{GatewayUrl, Loopback, ModelStore, Watts};
 
 /// Everything that can be configured. `Default` is an agent that serves this machine, alone.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -29,6 +29,8 @@ pub struct Config {
     pub runtime: RuntimeConfig,
     /// Models to load.
     pub models: Vec<ModelConfig>,
+    /// Where installed models are, loaded beside those. Unset in a file: the user's data directory.
+    pub model_store: Option<ModelStore>,
     /// The placement policy. Without one nothing leaves the laptop.
     pub policy: Option<PathBuf>,
     /// A policy plug-in, asked about what the policy leaves open.

@@ -8,7 +8,7 @@ mod text;
 use std::path::Path;
 use std::time::Duration;
 
-use model_runtime::{Library, LoadOptions, Runtime, RuntimeConfig};
+use model_runtime::{Library, LoadOptions, Package, Runtime, RuntimeConfig};
 use router_policy::Policy;
 use serde::Serialize;
 use tokio::net::TcpStream;
@@ -16,7 +16,7 @@ use tokio::task::spawn_blocking;
 use tokio::time::{Instant, timeout};
 
 use crate::agent::{Addresses, models};
-use crate::config::{Config, GatewayConfig};
+use crate::config::{Config, GatewayConfig, ModelConfig};
 use crate::fleet::GatewayEndpoint;
 use crate::inventory::{HardwareDevice, InstalledModel, RuntimeLibrary};
 use crate::policy;
@@ -136,10 +136,11 @@ fn examine_models(config: &Config, findings: &mut Findings) {
         Ok(providers) => providers,
         Err(error) => return findings.wrong(format!("{error:#}"), "correct runtime.providers"),
     };
-    if config.models.is_empty() {
+    let wanted = wanted_models(config, findings);
+    if wanted.is_empty() {
         findings.wrong(
-            "no model is configured, so nothing can run here",
-            "name a model package with --model DIR",
+            "no model is configured or installed, so nothing can run here",
+            "name a model package with --model DIR, or install one with `tideline model import DIR`",
         );
     }
     let figures =
@@ -151,7 +152,7 @@ fn examine_models(config: &Config, findings: &mut Findings) {
             figures,
         },
     );
-    for configured in &config.models {
+    for configured in &wanted {
         let options = LoadOptions {
             variants: configured.variants.clone(),
             providers: providers.clone(),
@@ -166,10 +167,36 @@ fn examine_models(config: &Config, findings: &mut Findings) {
                     "the model {} does not load: {error:#}",
                     configured.path.display()
                 ),
-                "get the package again, or take it out of the configuration",
+                "get the package again, or take it out of the configuration or the store",
             ),
         }
     }
+}
+
+/// The configured models, and those of the store whose names they leave.
+fn wanted_models(config: &Config, findings: &mut Findings) -> Vec<ModelConfig> {
+    let mut wanted = config.models.clone();
+    let Some(store) = models::store(config) else {
+        return wanted;
+    };
+    let opened = wanted.iter().filter_map(|it| Package::open(&it.path).ok());
+    let taken: Vec<_> = opened.map(|package| package.name().to_owned()).collect();
+    let remedy = "name another folder with --model-store DIR, or remove the model";
+    let names = store.names().unwrap_or_else(|error| {
+        findings.wrong(format!("the model store: {error}"), remedy);
+        Vec::new()
+    });
+    for name in names {
+        match store.find(&name) {
+            Ok(_) if taken.iter().any(|taken| taken == name.as_str()) => {}
+            Ok(installed) => wanted.push(ModelConfig {
+                path: installed.path,
+                variants: Vec::new(),
+            }),
+            Err(error) => findings.wrong(format!("the model {name}: {error}"), remedy),
+        }
+    }
+    wanted
 }
 
 /// A provider that was asked for and does not serve is told, whatever serves instead.

@@ -31,8 +31,8 @@ pub use agent::{Addresses, Agent, BoundAgent};
 
 pub use config::{
     Cli, Command, Config, ConfigError, DeviceConfig, DoctorOptions, GatewayConfig, GatewayUrl,
-    Listen, LogConfig, LogFormat, Loopback, ModelConfig, Output, RunOptions, RuntimeConfig,
-    Settings, UserConfig, Watts,
+    Listen, LogConfig, LogFormat, Loopback, ModelConfig, ModelStore, Output, RunOptions,
+    RuntimeConfig, Settings, UserConfig, Watts,
 };
 
 pub use inventory::{

@@ -321,6 +321,19 @@ pub(crate) fn model_failed(path: &Path, error: &anyhow::Error) {
     tracing::error!(path = %path.display(), error = format!("{error:#}"), "a model does not load and is left out");
 }
 
+/// A model of the store has the name of a configured one, which serves.
+pub(crate) fn model_hidden(model: &str) {
+    tracing::info!(
+        model,
+        "an installed model is left out: a configured one has its name"
+    );
+}
+
+/// The store of installed models cannot be read; what is loaded serves on.
+pub(crate) fn store_unreadable(error: &dyn std::error::Error) {
+    tracing::warn!(%error, "the model store cannot be read");
+}
+
 fn milliseconds(duration: Duration) -> f64 {
     duration.as_secs_f64() * 1e3
 }

@@ -42,6 +42,8 @@ pub(crate) struct Summary {
     pub(crate) vocabulary: Option<u64>,
     /// The precision of the weights, as the operators that multiply by them say.
     pub(crate) precision: Precision,
+    /// Whether it takes what it gave before, as decoders do.
+    pub(crate) has_past: bool,
 }
 
 /// Deepest nesting of subgraphs.
@@ -68,6 +70,7 @@ pub(crate) fn check(bytes: &[u8], folder: &Path) -> Result<Summary, GraphError> 
             external: Vec::new(),
             vocabulary: None,
             precision: Precision::Fp32,
+            has_past: false,
         },
         rows: BTreeMap::new(),
         lookups: Vec::new(),
@@ -116,8 +119,18 @@ impl<'m> Checker<'m> {
             match field? {
                 Field::Bytes(1, node) => self.node(node, depth)?,
                 Field::Bytes(5, tensor) => self.tensor(tensor)?,
+                Field::Bytes(11, input) => self.input(input)?,
                 Field::Bytes(15, _) => return Err(GraphError::Sparse),
                 Field::Bytes(..) | Field::Number(..) => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn input(&mut self, input: &'m [u8]) -> Result<(), GraphError> {
+        for field in Message::new(input) {
+            if let Field::Bytes(1, name) = field? {
+                self.summary.has_past |= wire::text(name)?.starts_with("past_key_values.");
             }
         }
         Ok(())
@@ -274,12 +287,12 @@ fn external(folder: &Path, entries: &[(&str, &str)]) -> Result<PathBuf, GraphErr
 
 /// Whether the file has another name somewhere else.
 #[cfg(unix)]
-fn is_shared(metadata: &std::fs::Metadata) -> bool {
+pub(crate) fn is_shared(metadata: &std::fs::Metadata) -> bool {
     std::os::unix::fs::MetadataExt::nlink(metadata) > 1
 }
 
 #[cfg(not(unix))]
-fn is_shared(_metadata: &std::fs::Metadata) -> bool {
+pub(crate) fn is_shared(_metadata: &std::fs::Metadata) -> bool {
     false
 }
 

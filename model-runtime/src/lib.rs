@@ -29,6 +29,10 @@ pub use library::{Library, LibraryConfig, LibraryError, Version};
 pub use device::{Device, DeviceKind};
 pub use provider::{ProviderError, ProviderName};
 
+pub use package::{
+    Change, Choice, FileName, Installed, InstalledFile, InstalledVariant, ModelName, Origin,
+    Progress, Record, SelectError, Staging, Store, StoreError, import, select,
+};
 pub use package::{Digest, Package, PackageError, Precision, Task, VariantFile};
 
 pub use runtime::{LoadError, LoadOptions, Runtime, RuntimeConfig};

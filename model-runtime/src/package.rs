@@ -1,17 +1,28 @@
-//! A model package: a directory with a manifest, or an export as Hugging Face and Optimum lay it out.
+//! A model package: a directory with a manifest, or an export as Hugging Face and Optimum lay it out;
+//! and the store that keeps such directories.
 //!
 //! Invariant: every path in an opened package is a plain relative one inside the directory, and what
-//! a manifest says of a file (digest, size) is checked before the file is used.
+//! a manifest or the store's record says of a file (digest, size) is checked before the file is used.
 
 mod digest;
+mod import;
 mod layout;
 mod manifest;
+mod name;
+mod record;
+mod select;
+mod store;
 
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
 pub use digest::Digest;
+pub use import::import;
 pub(crate) use layout::json;
+pub use name::{FileName, ModelName};
+pub use record::{InstalledFile, InstalledVariant, Origin, Record};
+pub use select::{Choice, SelectError, select};
+pub use store::{Change, Installed, Progress, Staging, Store, StoreError};
 
 use crate::graph::GraphError;
 
@@ -24,6 +35,10 @@ pub struct Package {
     pub(crate) tokenizer: Option<FileEntry>,
     pub(crate) embedding: EmbeddingLayout,
     pub(crate) variants: Vec<VariantFile>,
+    /// What the manifest says of the licence.
+    licence: Option<String>,
+    /// What the store says of the files.
+    record: Option<Record>,
 }
 
 /// What a model does.
@@ -143,6 +158,28 @@ pub enum PackageError {
         /// The file's.
         actual: Digest,
     },
+    /// An installed file has not the size that it was installed with.
+    #[error("{} is not the file that was installed: expected {expected} bytes, got {actual}", path.display())]
+    Size {
+        /// The file.
+        path: PathBuf,
+        /// As it was installed.
+        expected: u64,
+        /// As it is.
+        actual: u64,
+    },
+    /// A file came into an installed model's folder that is none of it.
+    #[error("{} is not among the files that were installed; remove it", path.display())]
+    Unlisted {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A file of a model is a link, a device, or has another name elsewhere.
+    #[error("{} is a link, expected a plain file of its own; `cp -rL` makes a copy of a folder without links", path.display())]
+    NotPlain {
+        /// The file.
+        path: PathBuf,
+    },
     /// There is neither a manifest nor a layout that is known.
     #[error("{} is not a model package: no model.yaml, and no model.onnx, onnx/model.onnx or genai_config.json", path.display())]
     NotAPackage {
@@ -182,13 +219,27 @@ impl Package {
     /// # Errors
     /// [`PackageError`], naming the file.
     pub fn open(folder: &Path) -> Result<Self, PackageError> {
+        Self::open_as(folder, None)
+    }
+
+    /// The same, under another name than the folder's or the manifest's.
+    pub(crate) fn open_as(folder: &Path, name: Option<&ModelName>) -> Result<Self, PackageError> {
+        let record = Record::read(folder)?;
+        if let Some(record) = &record {
+            record.check(folder)?;
+        }
+        let name = name.or_else(|| record.as_ref().map(|record| &record.name));
         let manifest = folder.join(manifest::NAME);
         let mut package = if manifest.is_file() {
             manifest::read(folder)?
         } else {
-            layout::recognise(folder)?
+            layout::recognise(folder, name)?
         };
+        if let Some(name) = name {
+            package.name = name.as_str().to_owned();
+        }
         package.embedding = layout::embedding(folder)?;
+        package.record = record;
         Ok(package)
     }
 
@@ -242,14 +293,40 @@ impl Package {
         let path = self.folder.join(&entry.path);
         let bytes = bounded(&path, limit)?;
         let actual = Digest::of(&bytes);
-        match entry.expected {
-            Some((expected, _)) if expected != actual => Err(PackageError::Digest {
+        let installed = self.record.as_ref().and_then(|it| it.file(&entry.path));
+        let expected = [
+            entry.expected.map(|(digest, _)| digest),
+            installed.map(|file| file.sha256),
+        ];
+        match expected.into_iter().flatten().find(|it| *it != actual) {
+            Some(expected) => Err(PackageError::Digest {
                 path,
                 expected,
                 actual,
             }),
-            Some(_) | None => Ok((bytes, actual)),
+            None => Ok((bytes, actual)),
         }
+    }
+
+    /// Checks the files that hold data of a graph in `folder`: they are read by ONNX Runtime, and must
+    /// be those that were installed.
+    pub(crate) fn check_external(
+        &self,
+        folder: &Path,
+        external: &[PathBuf],
+    ) -> Result<(), PackageError> {
+        let Some(record) = &self.record else {
+            return Ok(());
+        };
+        for path in external {
+            let path = folder.join(path);
+            let inside = path.strip_prefix(&self.folder).ok();
+            match inside.and_then(|inside| record.file(inside)) {
+                Some(file) => file.check(&path)?,
+                None => return Err(PackageError::Unlisted { path }),
+            }
+        }
+        Ok(())
     }
 }
 

@@ -217,6 +217,7 @@ fn check(package: &Package, variant: &VariantFile) -> Result<Checked, PackageErr
         path: path.clone(),
         source,
     })?;
+    package.check_external(folder, &summary.external)?;
     Ok(Checked {
         has_external: !summary.external.is_empty(),
         vocabulary: summary.vocabulary,

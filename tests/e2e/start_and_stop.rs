@@ -77,7 +77,7 @@ async fn a_model_that_cannot_be_loaded_is_left_out_and_the_others_serve() {
     )
     .unwrap();
     let config = format!(
-        "stateDir: state\nlisten: {{ http: '127.0.0.1:0', grpc: '127.0.0.1:0' }}\nruntime: {{ library: {:?} }}\n\
+        "stateDir: state\nmodelStore: none\nlisten: {{ http: '127.0.0.1:0', grpc: '127.0.0.1:0' }}\nruntime: {{ library: {:?} }}\n\
          models: [{{ path: broken }}, {{ path: {:?}, variants: [int8] }}]\n",
         library(),
         setup("models/minilm")

@@ -58,6 +58,7 @@ impl Process {
         let mut child = Command::new(program(name))
             .args(["run", "--config"])
             .arg(config)
+            .env_remove("TIDELINE_MODEL_STORE")
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
@@ -230,7 +231,7 @@ impl Agent {
             setup("models/fixtures/identity_bytes")
         );
         let text = format!(
-            "stateDir: state\nlisten: {{ http: '127.0.0.1:0', grpc: '127.0.0.1:0', socket: agent.sock }}\n\
+            "stateDir: state\nmodelStore: none\nlisten: {{ http: '127.0.0.1:0', grpc: '127.0.0.1:0', socket: agent.sock }}\n\
              runtime: {{ library: {:?} }}\npolicy: policy.yaml\n{models}{gateway}",
             library()
         );

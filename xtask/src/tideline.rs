@@ -198,6 +198,8 @@ impl Agent {
         let (http, grpc) = (address(7071)?, address(7072)?);
         let state = settings.folder.join("agent");
         let mut yaml = places(&state, grpc, http) + &models(settings.models, "");
+        // Whoever runs this may have models of their own.
+        yaml += "modelStore: none\n";
         if let Some(policy) = settings.policy {
             yaml += &format!("policy: {policy:?}\n");
         }

@@ -1,21 +1,26 @@
-//! Finds ONNX Runtime, loads the configured models, and offers them to the router and the gateway.
+//! Finds ONNX Runtime, loads the configured models and those of the store, and offers them to the
+//! router and the gateway.
 //!
 //! A model that does not load is said loudly and left out; the others serve. Its invariant: what is
 //! told of a provider is what serves, and why.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::Context as _;
 use model_runtime::{
-    Library, LibraryConfig, LoadOptions, Model, Package, Power, ProviderName, Runtime, Task,
+    Library, LibraryConfig, LoadOptions, Model, Package, Power, ProviderName, Runtime, Store, Task,
     VariantReport,
 };
 use placement::RouteTable;
 use tokio::sync::watch;
 use tokio::task::spawn_blocking;
+use tokio::time::{MissedTickBehavior, interval};
+use tokio_util::sync::CancellationToken;
 
-use crate::config::{Config, ModelConfig, Watts};
+use super::installed::{PERIOD, Shelf, Step};
+use crate::config::{Config, ModelConfig, ModelStore, Watts};
 use crate::execute::local_routes;
 use crate::inventory::{
     HardwareDevice, InstalledModel, InstalledVariant, Inventory, MeasuredSpeed, ModelTask,
@@ -40,9 +45,18 @@ impl Models {
         self.with(|models| models.iter().for_each(|model| model.set_power(power)));
     }
 
+    /// Adds a model, in the place of one with its name.
     fn add(&self, model: Model) -> Vec<Model> {
         self.with(|models| {
+            models.retain(|other| other.name() != model.name());
             models.push(model);
+            models.clone()
+        })
+    }
+
+    fn remove(&self, name: &str) -> Vec<Model> {
+        self.with(|models| {
+            models.retain(|other| other.name() != name);
             models.clone()
         })
     }
@@ -57,6 +71,8 @@ impl Models {
 pub(super) struct Loading {
     pub(super) runtime: Runtime,
     pub(super) configured: Vec<ModelConfig>,
+    /// The store, when there is to be one.
+    pub(super) store: Option<Store>,
     pub(super) providers: Vec<ProviderName>,
     pub(super) watts: Watts,
     pub(super) models: Models,
@@ -65,15 +81,64 @@ pub(super) struct Loading {
 }
 
 impl Loading {
-    /// Loads one model after the other; the agent is ready when `loaded` is dropped.
-    pub(super) async fn run(self, loaded: Latch) {
+    /// Loads one model after the other; the agent is ready when `loaded` is dropped. Then follows the
+    /// store until `stop`.
+    pub(super) async fn run(mut self, loaded: Latch, stop: CancellationToken) {
+        let mut names = BTreeSet::new();
         for configured in &self.configured {
             match self.load(configured).await {
-                Ok(model) => self.offer(model),
+                Ok(model) => {
+                    names.insert(model.name().to_owned());
+                    self.offer(model);
+                }
                 Err(error) => telemetry::model_failed(&configured.path, &error),
             }
         }
+        let Some(shelf) = self.store.take().map(Shelf::new) else {
+            return;
+        };
+        let mut shelf = self.follow(shelf, &names).await;
         drop(loaded);
+        let mut ticks = interval(PERIOD);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        while let Some(current) = shelf {
+            tokio::select! {
+                () = stop.cancelled() => return,
+                _ = ticks.tick() => shelf = self.follow(current, &names).await,
+            }
+        }
+    }
+
+    /// Looks at the store once, and does what changed. `None` when looking panicked.
+    async fn follow(&self, mut shelf: Shelf, configured: &BTreeSet<String>) -> Option<Shelf> {
+        let names = configured.clone();
+        let looked = spawn_blocking(move || (shelf.look(&names), shelf)).await;
+        let (steps, shelf) = looked.ok()?;
+        let steps = steps.unwrap_or_else(|error| {
+            telemetry::store_unreadable(&error);
+            Vec::new()
+        });
+        for step in steps {
+            match step {
+                Step::Load { name, path } => {
+                    let variants = Vec::new();
+                    let wanted = ModelConfig { path, variants };
+                    match self.load(&wanted).await {
+                        Ok(model) => self.offer(model),
+                        Err(error) => {
+                            self.withdraw(name.as_str());
+                            telemetry::model_failed(&wanted.path, &error);
+                        }
+                    }
+                }
+                Step::Refuse { path, why } => {
+                    telemetry::model_failed(&path, &anyhow::Error::msg(why));
+                }
+                Step::Hide(name) => telemetry::model_hidden(name.as_str()),
+                Step::Drop(name) => self.withdraw(name.as_str()),
+            }
+        }
+        Some(shelf)
     }
 
     async fn load(&self, configured: &ModelConfig) -> anyhow::Result<Model> {
@@ -87,14 +152,38 @@ impl Loading {
     }
 
     fn offer(&self, model: Model) {
-        self.inventory
-            .send_modify(|inventory| inventory.models.push(installed(&model)));
-        let models = self.models.add(model);
+        let report = installed(&model);
+        self.inventory.send_modify(|inventory| {
+            inventory.models.retain(|other| other.name != report.name);
+            inventory.models.push(report);
+        });
+        self.route(&self.models.add(model));
+    }
+
+    /// Answers that are under way end as they began; new ones do not find it.
+    fn withdraw(&self, name: &str) {
+        self.inventory.send_if_modified(|inventory| {
+            let before = inventory.models.len();
+            inventory.models.retain(|other| other.name != name);
+            inventory.models.len() != before
+        });
+        self.route(&self.models.remove(name));
+    }
+
+    fn route(&self, models: &[Model]) {
         let routes = models
             .iter()
             .flat_map(|model| local_routes(model, self.watts))
             .collect();
         self.routes.replace(DEVICE_ROUTES, routes);
+    }
+}
+
+/// The store of installed models, unless there is to be none.
+pub(crate) fn store(config: &Config) -> Option<Store> {
+    match config.model_store.as_ref()? {
+        ModelStore::None => None,
+        ModelStore::At(path) => Some(Store::at(path)),
     }
 }
 

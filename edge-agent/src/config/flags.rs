@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use super::{GatewayUrl, LogFormat, Loopback};
+use super::{GatewayUrl, LogFormat, Loopback, ModelStore};
 
 /// Tideline on this laptop: runs AI requests here or behind a gateway, as the policy allows.
 #[derive(Debug, Parser)]
@@ -100,6 +100,10 @@ pub struct Settings {
         value_delimiter = ','
     )]
     pub models: Vec<PathBuf>,
+    /// Load what `tideline model import` put here too; `none` for nothing. Left out:
+    /// `$XDG_DATA_HOME/tideline/models`.
+    #[arg(long, value_name = "DIR", env = "TIDELINE_MODEL_STORE")]
+    pub model_store: Option<ModelStore>,
     /// Decide by this policy.
     #[arg(long, value_name = "FILE", env = "TIDELINE_AGENT_POLICY")]
     pub policy: Option<PathBuf>,

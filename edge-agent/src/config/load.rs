@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use thiserror::Error;
 use tracing_subscriber::EnvFilter;
 
-use super::{Config, GatewayConfig, ModelConfig, Settings};
+use super::{Config, GatewayConfig, ModelConfig, ModelStore, Settings};
 
 /// Why an agent cannot be configured so.
 #[derive(Debug, Error)]
@@ -51,6 +51,8 @@ impl Config {
         if config.state_dir.as_os_str().is_empty() {
             config.state_dir = default_state_dir().ok_or_else(no_state_dir)?;
         }
+        let usual = default_model_store();
+        config.model_store = config.model_store.or(usual);
         config.check()?;
         Ok(config)
     }
@@ -95,6 +97,9 @@ impl Config {
             .iter_mut()
             .flat_map(|gateway| &mut gateway.token_file);
         let rest = self.runtime.library.iter_mut().chain(&mut self.policy);
+        if let Some(ModelStore::At(path)) = &mut self.model_store {
+            *path = folder.join(&*path);
+        }
         for path in listen.chain(models).chain(gateway).chain(rest) {
             *path = folder.join(&*path);
         }
@@ -111,6 +116,7 @@ impl Config {
             grpc,
             socket,
             models,
+            model_store,
             policy,
             ..
         } = settings;
@@ -118,6 +124,7 @@ impl Config {
         replace(&mut self.listen.http, http);
         replace(&mut self.listen.grpc, grpc);
         self.listen.socket = socket.or(self.listen.socket.take());
+        self.model_store = model_store.or(self.model_store.take());
         self.policy = policy.or(self.policy.take());
         if !models.is_empty() {
             let all = |path| ModelConfig {
@@ -244,6 +251,11 @@ fn users_file() -> Option<PathBuf> {
 fn default_state_dir() -> Option<PathBuf> {
     let home = dir("XDG_STATE_HOME").or_else(|| Some(dir("HOME")?.join(".local/state")))?;
     Some(home.join("tideline"))
+}
+
+fn default_model_store() -> Option<ModelStore> {
+    let home = dir("XDG_DATA_HOME").or_else(|| Some(dir("HOME")?.join(".local/share")))?;
+    Some(ModelStore::At(home.join("tideline/models")))
 }
 
 /// A folder that the environment names; as XDG has it, only an absolute one counts.

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use clap::Parser as _;
 
-use super::{Cli, Command, Config, ConfigError, Settings};
+use super::{Cli, Command, Config, ConfigError, ModelStore, Settings};
 
 fn settings(flags: &[&str]) -> Settings {
     let argv = ["tideline-agent", "run"].iter().chain(flags);
@@ -106,6 +106,19 @@ fn paths_in_a_file_are_relative_to_it() {
 }
 
 #[test]
+fn the_model_store_is_the_users_unless_another_or_none_is_named() {
+    let store = |yaml: &str, flags: &[&str]| {
+        let flags = [&["--state-dir", "/s"], flags].concat();
+        load(yaml, &flags).unwrap().model_store
+    };
+    assert_ne!(store("", &[]), Some(ModelStore::None));
+    assert_eq!(store("modelStore: none", &[]), Some(ModelStore::None));
+    let named = Some(ModelStore::At("/m".into()));
+    assert_eq!(store("modelStore: /m", &[]), named);
+    assert_eq!(store("modelStore: none", &["--model-store", "/m"]), named);
+}
+
+#[test]
 fn content_does_not_travel_in_clear_text_unless_that_was_said() {
     let far = "stateDir: /s\ngateway: { url: 'http://gateway.example.com:7080' }\n";
     assert!(load(far, &[]).unwrap_err().contains("in clear text"));
@@ -178,7 +191,7 @@ fn a_file_that_is_not_there_is_named() {
 
 #[test]
 fn what_is_dumped_can_be_read_again() {
-    let yaml = "stateDir: /s\ngateway: { url: 'http://127.0.0.1:7080' }\ndevice: { watts: 9.5 }\n";
+    let yaml = "stateDir: /s\nmodelStore: none\ngateway: { url: 'http://127.0.0.1:7080' }\ndevice: { watts: 9.5 }\n";
     let config = load(yaml, &[]).unwrap();
     let dumped = serde_yaml::to_string(&config).unwrap();
     assert_eq!(Config::parse(&dumped, Path::new("dump")).unwrap(), config);

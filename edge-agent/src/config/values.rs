@@ -1,7 +1,9 @@
 //! Values that cannot be wrong once they are read.
 
+use std::convert::Infallible;
 use std::fmt;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
 use std::str::FromStr;
 
 use http::Uri;
@@ -41,6 +43,42 @@ impl FromStr for Loopback {
             ));
         }
         Ok(Self(addr))
+    }
+}
+
+/// Where installed models are: a folder, or `none`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "String", into = "String")]
+pub enum ModelStore {
+    /// Nowhere: configured models alone are loaded.
+    None,
+    /// In that folder, whether it is there already or not.
+    At(PathBuf),
+}
+
+impl From<String> for ModelStore {
+    fn from(text: String) -> Self {
+        match text.as_str() {
+            "none" => Self::None,
+            _ => Self::At(text.into()),
+        }
+    }
+}
+
+impl FromStr for ModelStore {
+    type Err = Infallible;
+
+    fn from_str(text: &str) -> Result<Self, Infallible> {
+        Ok(text.to_owned().into())
+    }
+}
+
+impl From<ModelStore> for String {
+    fn from(store: ModelStore) -> Self {
+        match store {
+            ModelStore::None => "none".into(),
+            ModelStore::At(path) => path.display().to_string(),
+        }
     }
 }
 

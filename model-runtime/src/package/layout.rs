@@ -6,14 +6,14 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use super::{
-    EmbeddingLayout, FileEntry, MAX_GRAPH, Package, PackageError, Pooling, Precision, Task,
-    VariantFile, bounded, description, manifest,
+    EmbeddingLayout, FileEntry, MAX_GRAPH, ModelName, Package, PackageError, Pooling, Precision,
+    Task, VariantFile, bounded, description, manifest,
 };
 use crate::generate::Descriptions;
 use crate::graph;
 
 /// Where exports put their graphs, and what each is.
-const GRAPHS: [(&str, &str, Precision); 8] = [
+pub(super) const GRAPHS: [(&str, &str, Precision); 12] = [
     ("onnx/model.onnx", "fp32", Precision::Fp32),
     ("model.onnx", "fp32", Precision::Fp32),
     ("onnx/model_fp16.onnx", "fp16", Precision::Fp16),
@@ -22,6 +22,10 @@ const GRAPHS: [(&str, &str, Precision); 8] = [
     ("onnx/model_quantized.onnx", "int8", Precision::Int8),
     ("model_int8.onnx", "int8", Precision::Int8),
     ("model_quantized.onnx", "int8", Precision::Int8),
+    ("onnx/model_q4.onnx", "int4", Precision::Int4),
+    ("onnx/model_q4f16.onnx", "int4", Precision::Int4),
+    ("model_q4.onnx", "int4", Precision::Int4),
+    ("model_q4f16.onnx", "int4", Precision::Int4),
 ];
 
 impl EmbeddingLayout {
@@ -34,7 +38,7 @@ impl EmbeddingLayout {
 }
 
 /// A package without a manifest, by the files that are there.
-pub(super) fn recognise(folder: &Path) -> Result<Package, PackageError> {
+pub(super) fn recognise(folder: &Path, name: Option<&ModelName>) -> Result<Package, PackageError> {
     let mut variants: Vec<VariantFile> = Vec::new();
     for (file, name, precision) in GRAPHS {
         let known = variants.iter().any(|variant| variant.name == name);
@@ -54,10 +58,9 @@ pub(super) fn recognise(folder: &Path) -> Result<Package, PackageError> {
     if generates {
         variants = vec![decoder(folder)?];
     }
-    let name = folder
-        .file_name()
-        .and_then(|name| name.to_str())
-        .filter(|name| manifest::is_name(name));
+    let own = folder.file_name().and_then(|name| name.to_str());
+    let name = name.map(ModelName::as_str).or(own);
+    let name = name.filter(|name| manifest::is_name(name));
     let (Some(name), false) = (name, variants.is_empty()) else {
         return Err(PackageError::NotAPackage {
             path: folder.to_path_buf(),
@@ -79,6 +82,8 @@ pub(super) fn recognise(folder: &Path) -> Result<Package, PackageError> {
         }),
         embedding: EmbeddingLayout::USUAL,
         variants,
+        licence: None,
+        record: None,
     })
 }
 

@@ -34,8 +34,7 @@ struct Metadata {
 #[serde(deny_unknown_fields)]
 struct Spec {
     task: Task,
-    #[serde(default, rename = "licence")]
-    _licence: String,
+    licence: Option<String>,
     tokenizer: Option<File>,
     variants: Vec<Variant>,
 }
@@ -124,6 +123,8 @@ pub(super) fn read(folder: &Path) -> Result<Package, PackageError> {
         tokenizer: spec.tokenizer.map(entry).transpose()?,
         embedding: EmbeddingLayout::USUAL,
         variants,
+        licence: spec.licence,
+        record: None,
     })
 }
 
