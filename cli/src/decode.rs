@@ -95,7 +95,13 @@ pub(crate) fn outcome(record: &admin::OutcomeRecord) -> Value {
         "actual": {
             "latencySeconds": actual.latency_seconds,
             "decisionSeconds": actual.decision_seconds,
+            "firstTokenSeconds": actual.time_to_first_token_seconds,
             "promptTokens": actual.prompt_tokens,
+            "cachedTokens": actual.cached_tokens,
+            "completionTokens": actual.completion_tokens,
+            "confidence": actual.confidence,
+            "hasEscalated": actual.has_escalated,
+            "continuations": actual.continuations,
             "costUsd": actual.cost_usd,
             "energyWattHours": actual.energy_watt_hours,
             "model": plain(&actual.model),

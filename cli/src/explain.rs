@@ -183,6 +183,10 @@ fn compare(outcome: &Value) {
         .map(|(what, predicted, actual)| vec![what.to_owned(), predicted, actual])
         .collect();
     table(&["", "PREDICTED", "ACTUAL"], &rows);
+    let journey = journey(actual);
+    if !journey.is_empty() {
+        println!("\n{}", journey.join("; "));
+    }
     let failed = if outcome["errorClass"] == "" {
         String::new()
     } else {
@@ -193,6 +197,37 @@ fn compare(outcome: &Value) {
         text(&outcome["ending"]),
         microseconds(&actual["decisionSeconds"])
     );
+}
+
+/// What happened to an answer on its way, beyond what was expected of it.
+fn journey(actual: &Value) -> Vec<String> {
+    let mut told = Vec::new();
+    let tokens = actual["completionTokens"].as_u64().unwrap_or(0);
+    if tokens > 0 {
+        let first = milliseconds(&actual["firstTokenSeconds"]);
+        told.push(format!(
+            "{tokens} tokens were generated, the first after {first}"
+        ));
+    }
+    let sure = actual["confidence"].as_f64();
+    match (sure, actual["hasEscalated"] == true) {
+        (Some(sure), true) => told.push(format!(
+            "the device was {sure:.2} sure, so the answer came from elsewhere"
+        )),
+        (Some(sure), false) => {
+            told.push(format!("the device was {sure:.2} sure, which was enough"))
+        }
+        (None, true) => told.push("the device gave no answer to weigh".to_owned()),
+        (None, false) => {}
+    }
+    match actual["continuations"].as_u64() {
+        Some(0) | None => {}
+        Some(1) => told.push("the answer broke and went on elsewhere".to_owned()),
+        Some(times) => told.push(format!(
+            "the answer broke and went on elsewhere {times} times"
+        )),
+    }
+    told
 }
 
 fn list(value: &Value) -> String {

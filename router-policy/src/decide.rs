@@ -123,6 +123,14 @@ struct Judge<'j> {
     allows_cascade: bool,
 }
 
+/// Whether the device answers at first.
+const fn begins_on_device(kind: PlacementKind) -> bool {
+    match kind {
+        PlacementKind::Device | PlacementKind::Cascade => true,
+        PlacementKind::Split | PlacementKind::Cloud => false,
+    }
+}
+
 impl<'j> Judge<'j> {
     fn new(
         parts: &'j Parts,
@@ -171,7 +179,7 @@ impl<'j> Judge<'j> {
         {
             return Some(Cause::Redaction(rule));
         }
-        if self.mode == Mode::OnlyInCloud && candidate.kind == PlacementKind::Device {
+        if self.mode == Mode::OnlyInCloud && begins_on_device(candidate.kind) {
             return Some(Cause::Mode);
         }
         if candidate.kind == PlacementKind::Cascade && !self.allows_cascade {
@@ -254,7 +262,7 @@ impl<'j> Judge<'j> {
     fn order(&self, candidates: &[Candidate], verdicts: &[Verdict]) -> Order {
         let wished = |candidate: &Candidate| match self.mode {
             Mode::PreferOnDevice => candidate.kind == PlacementKind::Device,
-            Mode::PreferInCloud => candidate.kind != PlacementKind::Device,
+            Mode::PreferInCloud => !begins_on_device(candidate.kind),
             Mode::Unstated | Mode::OnlyOnDevice | Mode::OnlyInCloud => true,
         };
         let place = |(index, (candidate, verdict)): (usize, (&Candidate, &Verdict))| {

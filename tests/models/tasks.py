@@ -5,7 +5,8 @@ strings. `generate` makes one task; `generate_split` makes one that belongs to
 the training split or to the held-out split. The split is decided by a hash of
 the user's words, so a held-out question is never trained on.
 
-Run `python tasks.py` to print a few examples of each family.
+Run `python tasks.py` to print a few examples of each family, and
+`python tasks.py FILE N` to write N held-out tasks of each family and difficulty.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from __future__ import annotations
 import hashlib
 import json
 import random
+import sys
 from dataclasses import dataclass
 from typing import Callable
 
@@ -190,7 +192,10 @@ def _extraction(rng: random.Random, difficulty: str) -> Exchange:
         while q["name"] == p["name"] or q["city"] == p["city"]:
             q = person()
         text = "{name} from {city} paid {amount} for order {id}.".format(**p) + " " + rng.choice(
-            ("{name} from {city} paid {amount} for order {id}.", "{name}, who lives in {city}, got order {id} for {amount}.")
+            (
+                "{name} from {city} paid {amount} for order {id}.",
+                "{name}, who lives in {city}, got order {id} for {amount}.",
+            )
         ).format(**q)
         questions = {
             "city": "Where does {name} live?",
@@ -475,7 +480,31 @@ def generate_split(
             return task
 
 
+def write_held_out(path: str, per_cell: int, seed: int = 77) -> None:
+    """Write held-out tasks, as many of each family and difficulty, mixed, one a line."""
+    rng = random.Random(seed)
+    chosen = [
+        generate_split(rng, difficulty, family, held_out=True)
+        for difficulty in DIFFICULTIES
+        for family in FAMILIES
+        for _ in range(per_cell)
+    ]
+    rng.shuffle(chosen)
+    with open(path, "w") as file:
+        for task in chosen:
+            record = {
+                "family": task.family,
+                "difficulty": task.difficulty,
+                "messages": task.messages,
+                "answer": task.answer,
+            }
+            file.write(json.dumps(record, ensure_ascii=False) + "\n")
+
+
 def main() -> None:
+    if len(sys.argv) == 3:
+        write_held_out(sys.argv[1], int(sys.argv[2]))
+        return
     rng = random.Random(1)
     for family in FAMILIES:
         for difficulty in DIFFICULTIES:

@@ -238,23 +238,26 @@ def relate_embeddings(model: Model, tokenizer: Tokenizer) -> None:
 
 def mix(size: str, progress: float) -> list[float]:
     """Shares of easy, medium and hard tasks: easy ones first, harder ones later."""
-    start, end = {
-        "small": ([0.85, 0.13, 0.02], [0.70, 0.22, 0.08]),
-        "large": ([0.85, 0.13, 0.02], [0.40, 0.40, 0.20]),
+    start, end, speed = {
+        "small": ([0.85, 0.13, 0.02], [0.70, 0.22, 0.08], 1.25),
+        "large": ([0.85, 0.13, 0.02], [0.22, 0.43, 0.35], 1.6),
     }[size]
-    p = min(1.0, progress * 1.25)
+    p = min(1.0, progress * speed)
     return [a + (b - a) * p for a, b in zip(start, end)]
 
 
 def family_weights(progress: float) -> list[float]:
     """Shares of the families: copying from the text first, then more of what is hard to learn."""
     early = {"copying": 3.0, "extraction": 2.0, "lookup": 2.0, "counting": 0.3, "comparing": 0.5}
-    late = {"arithmetic": 1.8, "lookup": 2.0, "comparing": 2.0, "extraction": 1.6, "counting": 0.6, "copying": 0.8}
+    late = {"arithmetic": 3.0, "lookup": 2.5, "comparing": 1.5, "sorting": 1.3}
+    late |= {"extraction": 0.8, "copying": 0.7, "counting": 0.5}
     weights = early if progress < 0.1 else late
     return [weights.get(f, 1.0) for f in tasks.FAMILIES]
 
 
-def conversation(rng: random.Random, shares: list[float], weights: list[float], chat: Chat) -> tuple[list[int], list[float]]:
+def conversation(
+    rng: random.Random, shares: list[float], family_shares: list[float], chat: Chat
+) -> tuple[list[int], list[float]]:
     """One training conversation: mostly one task, at times several in a row."""
     families = list(tasks.FAMILIES)
     count = rng.randint(2, 6) if rng.random() < 0.12 else 1
@@ -264,7 +267,7 @@ def conversation(rng: random.Random, shares: list[float], weights: list[float], 
             task = tasks.small_talk(rng)
         else:
             difficulty = rng.choices(tasks.DIFFICULTIES, shares)[0]
-            family = rng.choices(families, weights)[0]
+            family = rng.choices(families, family_shares)[0]
             task = tasks.generate_split(rng, difficulty, family, held_out=False, follow_rate=0.35)
         # A system message stands at the very beginning only.
         messages += [m for m in task.messages if m["role"] != "system" or not messages]
@@ -329,10 +332,10 @@ def accuracy(model: Model, chat: Chat, per_cell: int) -> dict[str, dict[str, flo
             longest = max(len(p) + len(a) for p, a in zip(prompts, answers))
             ids = torch.tensor([p + a + [0] * (longest - len(p) - len(a)) for p, a in zip(prompts, answers)])
             best = model(ids).argmax(-1)
-            right = [
-                best[i, len(p) - 1 : len(p) - 1 + len(a)].tolist() == a for i, (p, a) in enumerate(zip(prompts, answers))
-            ]
-            table[difficulty][family] = sum(right) / per_cell
+            right = 0
+            for row, p, a in zip(best, prompts, answers):
+                right += row[len(p) - 1 : len(p) - 1 + len(a)].tolist() == a
+            table[difficulty][family] = right / per_cell
     return table
 
 
@@ -411,7 +414,7 @@ def main() -> None:
     total = args.minutes * 60
     since_log, losses, next_store = time.monotonic(), [], spent + args.checkpoint_minutes * 60
     logged_tokens = tokens
-    stopping = []
+    stopping: list[bool] = []
     signal.signal(signal.SIGTERM, lambda *_: stopping.append(True))  # stop with a checkpoint
     while spent < total and not stopping:
         began = time.monotonic()

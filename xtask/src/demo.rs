@@ -4,6 +4,7 @@
 //! line for the gateway's side of the story. It believes neither alone.
 
 mod api;
+mod chat;
 mod fleet;
 mod gateway;
 mod summary;
@@ -57,7 +58,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let exchanges = send(&fleet, &terminal, arguments.requests, &events)?;
     let witness = Witness::ask(&fleet, exchanges.len(), &events)?;
     summary::print(&terminal, &exchanges, &witness);
-    let complaints = summary::complaints(&exchanges, &witness);
+    let mut complaints = summary::complaints(&exchanges, &witness);
+    complaints.extend(chat::run(&fleet, &terminal, &events)?);
 
     let mut ended = Ok(());
     if !arguments.once {

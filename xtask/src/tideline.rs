@@ -94,10 +94,17 @@ pub(crate) type Model<'a> = (PathBuf, &'a [&'a str]);
 pub(crate) struct GatewaySettings<'a> {
     /// Where its configuration, state and log go.
     pub folder: &'a Path,
-    /// What its site serves.
-    pub models: &'a [Model<'a>],
-    /// What a million tokens cost there.
-    pub usd_per_million_tokens: f64,
+    /// What its site serves, and for how much.
+    pub models: &'a [(Model<'a>, Price)],
+}
+
+/// What a million tokens cost, in US dollars.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Price {
+    /// Of what goes in.
+    pub prompt: f64,
+    /// Of what is generated.
+    pub answer: f64,
 }
 
 /// `tideline-gateway`, running on embedded SQLite.
@@ -118,14 +125,17 @@ impl Gateway {
     pub(crate) fn start(settings: &GatewaySettings<'_>, events: &Events) -> Result<Self> {
         let (grpc, http) = (address(7080)?, address(7081)?);
         let state = settings.folder.join("gateway");
-        let price = settings.usd_per_million_tokens;
+        let offered = settings.models.iter().map(|(model, price)| {
+            let Price { prompt, answer } = price;
+            let prices = format!(
+                "    usdPerMillionTokens: {prompt}\n    usdPerMillionAnswerTokens: {answer}\n"
+            );
+            model_yaml(model, &prices)
+        });
         let yaml = format!(
-            "insecureDev: true\n{}site:\n  name: cloud\n  boundary: cloud\n{}",
+            "insecureDev: true\n{}site:\n  name: cloud\n  boundary: cloud\nmodels:\n{}",
             places(&state, grpc, http),
-            models(
-                settings.models,
-                &format!("    usdPerMillionTokens: {price}\n")
-            ),
+            offered.collect::<String>()
         );
         let program = start("tideline-gateway", settings.folder, &yaml, events)?;
         ready(&program, http, events)?;
@@ -177,6 +187,8 @@ pub(crate) struct AgentSettings<'a> {
     pub policy: Option<&'a Path>,
     /// The gateway to attach to.
     pub gateway: Option<&'a Gateway>,
+    /// The address by which it is reached, where that is not its own.
+    pub by: Option<SocketAddr>,
 }
 
 /// `tideline-agent`, running.
@@ -197,14 +209,16 @@ impl Agent {
     pub(crate) fn start(settings: &AgentSettings<'_>, events: &Events) -> Result<Self> {
         let (http, grpc) = (address(7071)?, address(7072)?);
         let state = settings.folder.join("agent");
-        let mut yaml = places(&state, grpc, http) + &models(settings.models, "");
+        let models = settings.models.iter().map(|model| model_yaml(model, ""));
+        let mut yaml = places(&state, grpc, http) + "models:\n" + &models.collect::<String>();
         // Whoever runs this may have models of their own.
         yaml += "modelStore: none\n";
         if let Some(policy) = settings.policy {
             yaml += &format!("policy: {policy:?}\n");
         }
         if let Some(gateway) = settings.gateway {
-            let (address, token) = (gateway.grpc, gateway.agents_token_file());
+            let address = settings.by.unwrap_or(gateway.grpc);
+            let token = gateway.agents_token_file();
             yaml += &format!("gateway:\n  url: http://{address}\n  tokenFile: {token:?}\n");
         }
         let program = start("tideline-agent", settings.folder, &yaml, events)?;
@@ -265,14 +279,11 @@ fn places(state: &Path, grpc: SocketAddr, http: SocketAddr) -> String {
     )
 }
 
-/// The list of models, with what is said of each.
-fn models(packages: &[Model<'_>], each: &str) -> String {
-    let mut yaml = "models:\n".to_owned();
-    for (package, variants) in packages {
-        yaml += &format!("  - path: {package:?}\n{each}");
-        if !variants.is_empty() {
-            yaml += &format!("    variants: {variants:?}\n");
-        }
+/// One model of a list, with what else is said of it.
+fn model_yaml((package, variants): &Model<'_>, more: &str) -> String {
+    let mut yaml = format!("  - path: {package:?}\n{more}");
+    if !variants.is_empty() {
+        yaml += &format!("    variants: {variants:?}\n");
     }
     yaml
 }

@@ -9,7 +9,7 @@ use super::load::EmbedLoad;
 use super::{Figure, Turns};
 use crate::program::Events;
 use crate::repository;
-use crate::tideline::{self, Agent, AgentSettings, Gateway, GatewaySettings};
+use crate::tideline::{self, Agent, AgentSettings, Gateway, GatewaySettings, Price};
 
 /// The length of the texts, in tokens.
 pub(super) const LENGTH: u16 = 200;
@@ -23,10 +23,14 @@ pub(super) fn measure(turns: Turns, texts: &Path, events: &Events) -> Result<Vec
     let folder = tideline::fresh_folder("bench/decisions")?;
     let minilm = repository::setup().join("models/minilm");
     let models = [(minilm, &[] as &[&str])];
+    let price = Price {
+        prompt: 0.02,
+        answer: 0.02,
+    };
+    let offered: Vec<_> = models.iter().map(|model| (model.clone(), price)).collect();
     let settings = GatewaySettings {
         folder: &folder,
-        models: &models,
-        usd_per_million_tokens: 0.02,
+        models: &offered,
     };
     let gateway = Gateway::start(&settings, events)?;
     let policy = repository::root().join("deploy/demo/policy.yaml");
@@ -36,6 +40,7 @@ pub(super) fn measure(turns: Turns, texts: &Path, events: &Events) -> Result<Vec
             models: &models,
             policy: Some(&policy),
             gateway: Some(&gateway),
+            by: None,
         },
         events,
     )?;

@@ -35,6 +35,7 @@ pub(super) fn measure(turns: Turns, terminal: &Terminal, events: &Events) -> Res
         models: &[(package.clone(), &[VARIANT])],
         policy: None,
         gateway: None,
+        by: None,
     };
     let agent = Agent::start(&settings, events)?;
     let mut baseline = Baseline::start(&package)?;

@@ -53,6 +53,7 @@ pub(super) fn measure(
         models: &[(folder.join("smol"), &[])],
         policy: None,
         gateway: None,
+        by: None,
     };
     let agent = Agent::start(&settings, &events)?;
     let mut sides = [

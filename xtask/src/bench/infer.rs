@@ -117,6 +117,7 @@ fn agent(folder: &Path, events: &Events) -> Result<Agent> {
         models: &[(echo, &[])],
         policy: None,
         gateway: None,
+        by: None,
     };
     Agent::start(&settings, events)
 }

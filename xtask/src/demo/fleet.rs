@@ -5,18 +5,28 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 use serde_json::Value;
 
+use super::chat::Line;
 use crate::program::Events;
 use crate::repository;
-use crate::tideline::{self, Agent, AgentSettings, Gateway, GatewaySettings};
+use crate::tideline::{self, Agent, AgentSettings, Gateway, GatewaySettings, Price};
 
-/// What a million tokens cost "in the cloud": the price of a small embedding model there.
-const USD_PER_MILLION_TOKENS: f64 = 0.02;
+/// What a million tokens cost "in the cloud": the price of a small embedding model there …
+const EMBEDDING: Price = Price {
+    prompt: 0.02,
+    answer: 0.02,
+};
+/// … and of a small chat model.
+const CHAT: Price = Price {
+    prompt: 0.15,
+    answer: 0.6,
+};
 
 /// Both programs, and what the demo needs to talk to them.
 #[derive(Debug)]
 pub(crate) struct Fleet {
     folder: PathBuf,
     gateway: Gateway,
+    line: Line,
     agent: Agent,
     token: String,
 }
@@ -30,22 +40,30 @@ impl Fleet {
     pub(crate) fn start(events: &Events) -> Result<Self> {
         let folder = tideline::fresh_folder("demo")?;
         let minilm = repository::setup().join("models/minilm");
+        let assistant = |size: &str| {
+            let models = repository::root().join("tests/models");
+            models.join(size).join("assistant")
+        };
         let policy = repository::root().join("deploy/demo/policy.yaml");
         println!("demo: starting a gateway and an agent …");
         let gateway = Gateway::start(
             &GatewaySettings {
                 folder: &folder,
-                models: &[(minilm.clone(), &["fp32"])],
-                usd_per_million_tokens: USD_PER_MILLION_TOKENS,
+                models: &[
+                    ((minilm.clone(), &["fp32"]), EMBEDDING),
+                    ((assistant("large"), &[]), CHAT),
+                ],
             },
             events,
         )?;
+        let line = Line::to(gateway.grpc)?;
         let agent = Agent::start(
             &AgentSettings {
                 folder: &folder,
-                models: &[(minilm, &[])],
+                models: &[(minilm, &[]), (assistant("small"), &[])],
                 policy: Some(&policy),
                 gateway: Some(&gateway),
+                by: Some(line.address),
             },
             events,
         )?;
@@ -54,6 +72,7 @@ impl Fleet {
         Ok(Self {
             folder,
             gateway,
+            line,
             agent,
             token,
         })
@@ -73,6 +92,11 @@ impl Fleet {
     /// The agent's HTTP API.
     pub(crate) fn agent_url(&self) -> String {
         format!("http://{}", self.agent.http)
+    }
+
+    /// The line between the two.
+    pub(crate) fn line(&self) -> &Line {
+        &self.line
     }
 
     /// The token that apps show to the agent.
