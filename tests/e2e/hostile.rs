@@ -122,7 +122,7 @@ async fn tensors_whose_shape_and_bytes_disagree_are_refused() {
 #[tokio::test]
 async fn the_local_api_serves_only_this_machine_s_users() {
     let agent = Agent::start(None).await;
-    let client = reqwest::Client::new();
+    let client = crate::support::api::client();
     let url = format!("http://{}/v1/models", agent.http);
     assert_eq!(
         send(client.get(&url)).await.status,

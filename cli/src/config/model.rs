@@ -88,7 +88,7 @@ pub(crate) struct PullOptions {
     /// Take these graphs and their data, such as `onnx/model_q4*`; can be given more than once.
     #[arg(long = "file", value_name = "GLOB", conflicts_with = "variant")]
     pub(crate) files: Vec<glob::Pattern>,
-    /// The hub. Left out: https://huggingface.co.
+    /// The hub. Left out: <https://huggingface.co>.
     #[arg(long, value_name = "URL", env = "HF_ENDPOINT")]
     pub(crate) endpoint: Option<String>,
     /// A file with a token of the hub, for what is private or gated. Left out: HF_TOKEN, where it is
