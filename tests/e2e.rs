@@ -1,5 +1,6 @@
 //! A gateway and an agent as processes, and what their clients see.
 
+mod cascade;
 mod clients;
 mod durable;
 mod first_request;

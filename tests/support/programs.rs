@@ -119,27 +119,28 @@ impl Gateway {
         Self::start_with(folder, grpc, POLICY).await
     }
 
-    /// One with these settings more.
+    /// One with these settings beside its usual models.
     pub(crate) async fn start_more(settings: &str) -> Self {
+        Self::start_serving(&(models() + settings)).await
+    }
+
+    /// One that serves what these settings say.
+    pub(crate) async fn start_serving(settings: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         Self::start_as(folder, "127.0.0.1:0", POLICY, settings).await
     }
 
     /// The same, under this policy.
     pub(crate) async fn start_with(folder: TempDir, grpc: &str, policy: &str) -> Self {
-        Self::start_as(folder, grpc, policy, "").await
+        Self::start_as(folder, grpc, policy, &models()).await
     }
 
     async fn start_as(folder: TempDir, grpc: &str, policy: &str, settings: &str) -> Self {
         let config = folder.path().join("gateway.yaml");
         let text = format!(
             "insecureDev: true\nstateDir: state\nlisten: {{ grpc: '{grpc}', http: '127.0.0.1:0' }}\n\
-             runtime: {{ library: {:?} }}\npolicy: policy.yaml\n\
-             models:\n  - {{ path: {:?}, variants: [fp32], usdPerMillionTokens: 0.02 }}\n  \
-             - {{ path: {:?}, usdPerMillionTokens: 2 }}\n{settings}",
-            library(),
-            setup("models/minilm"),
-            setup("models/decoders/genai")
+             runtime: {{ library: {:?} }}\npolicy: policy.yaml\n{settings}",
+            library()
         );
         std::fs::write(&config, text).unwrap();
         std::fs::write(folder.path().join("policy.yaml"), policy).unwrap();
@@ -201,6 +202,16 @@ impl Gateway {
         })
         .await
     }
+}
+
+/// What a gateway usually serves.
+fn models() -> String {
+    format!(
+        "models:\n  - {{ path: {:?}, variants: [fp32], usdPerMillionTokens: 0.02 }}\n  \
+         - {{ path: {:?}, usdPerMillionTokens: 2 }}\n",
+        setup("models/minilm"),
+        setup("models/decoders/genai")
+    )
 }
 
 /// An agent's folder and the agent in it.
