@@ -32,7 +32,9 @@ use crate::config::{Cli, Verb};
 async fn main() -> ExitCode {
     let cli = Cli::parse();
     // Every HTTP client that is made asks for it; another one cannot be in place yet.
-    rustls::crypto::ring::default_provider().install_default().ok();
+    rustls::crypto::ring::default_provider()
+        .install_default()
+        .ok();
     match run(cli).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {

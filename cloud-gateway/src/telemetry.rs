@@ -174,6 +174,12 @@ pub(crate) fn front(outcome: &Outcome) {
     tracing::debug!(decision = %outcome.decided.id, ending, reason = outcome.decided.decision.reason(), "a thin client's request ended");
 }
 
+/// An address of an upstream is configured; it counts as well until it is found to be sick.
+pub(crate) fn upstream_opened(upstream: &str, address: &str) {
+    gauge!(UPSTREAM_WELL, "upstream" => upstream.to_owned(), "address" => address.to_owned())
+        .set(1.0);
+}
+
 /// An address of an upstream was found to be well, or sick with `why`.
 pub(crate) fn upstream_health(upstream: &str, address: &str, why: Option<&str>) {
     gauge!(UPSTREAM_WELL, "upstream" => upstream.to_owned(), "address" => address.to_owned())

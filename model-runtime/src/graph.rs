@@ -3,11 +3,13 @@
 //! Nothing is copied out of the file but names and sizes. Subgraphs, functions, constants in
 //! attributes and sparse tensors are all looked into: a rule that holds only at the top is no rule.
 
+mod last;
 mod wire;
 
 use std::collections::BTreeMap;
 use std::path::{Component, Path, PathBuf};
 
+pub(crate) use self::last::last_alone;
 use self::wire::{Field, Message};
 use crate::package::Precision;
 

@@ -97,7 +97,12 @@ pub struct Runtime {
 
 /// A variant that was read and checked.
 struct Checked {
+    /// What is loaded: the file's, or what a decoder was rewritten to.
     bytes: Vec<u8>,
+    /// Of the file.
+    size: u64,
+    /// A decoder that was rewritten to tell what follows the last token alone.
+    last_alone: bool,
     digest: Digest,
     path: PathBuf,
     has_external: bool,
@@ -218,10 +223,23 @@ fn check(package: &Package, variant: &VariantFile) -> Result<Checked, PackageErr
         source,
     })?;
     package.check_external(folder, &summary.external)?;
+    let size = bytes.len() as u64;
+    let rewritten = if summary.has_past {
+        let descriptions = Descriptions::read(&package.folder)?;
+        let rewritten = graph::last_alone(&bytes, descriptions.logits());
+        rewritten.map_err(|source| PackageError::Graph {
+            path: path.clone(),
+            source,
+        })?
+    } else {
+        None
+    };
     Ok(Checked {
+        size,
+        last_alone: rewritten.is_some(),
         has_external: !summary.external.is_empty(),
         vocabulary: summary.vocabulary,
-        bytes,
+        bytes: rewritten.unwrap_or(bytes),
         digest,
         path,
     })
@@ -251,6 +269,7 @@ impl Loading<'_> {
         let descriptions = Descriptions::read(&self.package.folder)?;
         match (self.package.task(), descriptions.layout(signature)) {
             (Task::Generation | Task::Embedding, Ok(layout)) => {
+                let layout = layout.with_last_alone(self.checked.last_alone);
                 Ok(Some((layout, descriptions.habits())))
             }
             (Task::Generation, Err(source)) => Err(LoadError::Decoder {
@@ -354,7 +373,7 @@ impl Loading<'_> {
             name: self.variant.name.clone(),
             precision: self.variant.precision,
             sha256: self.checked.digest,
-            bytes: self.checked.bytes.len() as u64,
+            bytes: self.checked.size,
             wanted,
             serving,
             why,
@@ -450,12 +469,14 @@ impl Loading<'_> {
             bytes,
             path,
             has_external,
+            last_alone,
             ..
         } = self.checked;
-        let source = if *has_external {
-            Source::File(path)
-        } else {
-            Source::Memory(bytes)
+        let folder = path.parent().unwrap_or(&self.package.folder);
+        let source = match (has_external, last_alone) {
+            (true, true) => Source::Beside(bytes, folder),
+            (true, false) => Source::File(path),
+            (false, _) => Source::Memory(bytes),
         };
         let making = Making { provider, threads };
         Session::open(&self.runtime.library, source, making).map_err(|error| short(&error))

@@ -33,7 +33,12 @@ pub(crate) enum Source<'m> {
     Memory(&'m [u8]),
     /// A checked model with data in other files beside it.
     File(&'m Path),
+    /// Bytes of a checked model, whose other data lies in this folder.
+    Beside(&'m [u8], &'m Path),
 }
+
+/// Where the data of a model lies that is not in its bytes.
+const DATA_FOLDER: &str = "session.model_external_initializers_file_folder_path";
 
 /// A session.
 #[derive(Debug)]
@@ -56,6 +61,9 @@ impl Session {
         let session = match source {
             Source::Memory(bytes) => builder.commit_from_memory(bytes)?,
             Source::File(path) => builder.commit_from_file(path)?,
+            Source::Beside(bytes, folder) => builder
+                .with_config_entry(DATA_FOLDER, folder.to_string_lossy())?
+                .commit_from_memory(bytes)?,
         };
         Ok(Self(session))
     }

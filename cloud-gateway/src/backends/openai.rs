@@ -244,9 +244,7 @@ impl Speaker for OpenAi {
             .client
             .request(self.request(Method::GET, &base.models, Bytes::new()));
         Box::pin(async move {
-            let response = looked
-                .await
-                .map_err(|error| failure::of_transport(&error).error.log())?;
+            let response = looked.await.map_err(|error| failure::transport(&error))?;
             let status = response.status();
             // Read to its end, so that the connection can be used again.
             collect(response, MAX_BODY).await.ok();

@@ -115,7 +115,10 @@ impl Upstream {
     ) -> Arc<Self> {
         let expected = config.models.iter().map(|model| model.first_token_ms);
         let expected = Duration::from_secs_f64(expected.fold(0.0, f64::max) / 1e3);
-        let address = |url: &String| Arc::new(Address::new(url, expected));
+        let address = |url: &String| {
+            telemetry::upstream_opened(&config.name, url);
+            Arc::new(Address::new(url, expected))
+        };
         let places = usize::from(config.concurrency);
         let upstream = Arc::new(Self {
             site,

@@ -267,10 +267,11 @@ impl Fed<'_> {
     }
 
     fn logits(&self, layout: &Layout, made: Vec<Value>) -> Result<Logits, RunError> {
+        let read = self.ids.len() / self.rows.max(1);
         Ok(Logits {
             value: made.into_iter().next().ok_or(RunError::Output)?,
             rows: self.rows,
-            tokens: self.ids.len() / self.rows.max(1),
+            tokens: if layout.last_alone { 1 } else { read },
             vocabulary: layout.vocabulary,
         })
     }

@@ -35,6 +35,8 @@ pub(crate) struct Layout {
     pub(super) vocabulary: usize,
     /// Whether past and present may be one buffer.
     pub(super) in_place: bool,
+    /// Whether logits tell of the last token alone, and not of every one that was read.
+    pub(super) last_alone: bool,
 }
 
 /// What the model's own files say of how it is used.
@@ -49,6 +51,13 @@ pub(crate) struct Habits {
     pub(crate) top_k: Option<usize>,
     pub(crate) repetition_penalty: Option<f32>,
     pub(crate) samples: bool,
+}
+
+impl Layout {
+    /// The same, of a graph that says what follows the last token alone.
+    pub(crate) fn with_last_alone(self, last_alone: bool) -> Self {
+        Self { last_alone, ..self }
+    }
 }
 
 impl Habits {
@@ -246,6 +255,12 @@ impl Descriptions {
         }
     }
 
+    /// What the output is called that says what follows.
+    pub(crate) fn logits(&self) -> &str {
+        let genai = self.genai.as_ref();
+        genai.map_or("logits", |genai| &genai.model.decoder.outputs.logits)
+    }
+
     /// Which inputs and outputs the decoder of that signature has.
     pub(crate) fn layout(&self, signature: &Signature) -> Result<Layout, NotADecoder> {
         let usual = (Inputs::default(), Outputs::default());
@@ -284,6 +299,7 @@ impl Descriptions {
             element: cache.element,
             vocabulary: ports.vocabulary(&outputs.logits)?,
             in_place: search.is_some_and(|search| search.past_present_share_buffer),
+            last_alone: false,
         })
     }
 

@@ -92,3 +92,36 @@ proptest! {
         let _ = check(&bytes, &folder);
     }
 }
+
+/// A decoder of this repository.
+fn decoder() -> Vec<u8> {
+    let path = "../tests/models/small/assistant/model.onnx";
+    std::fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).unwrap()
+}
+
+#[test]
+fn a_decoder_is_rewritten_to_say_what_follows_the_last_token_alone() {
+    let model = decoder();
+    let rewritten = last_alone(&model, "logits").unwrap().unwrap();
+    let folder = Path::new("/nowhere");
+    assert_eq!(check(&rewritten, folder), check(&model, folder));
+    // A node and a number more, and all else as it was.
+    let more = rewritten.len() - model.len();
+    assert!((100..300).contains(&more), "{more}");
+    assert_eq!(last_alone(&model, "nothing"), Ok(None));
+    assert_eq!(last_alone(&[], "logits"), Ok(None));
+}
+
+#[test]
+fn a_decoder_that_is_cut_off_is_never_rewritten_into_one_that_is_not() {
+    let model = decoder();
+    for cut in (0..2000).chain([model.len() / 2, model.len() - 1]) {
+        let cut = &model[..cut];
+        if let Ok(Some(rewritten)) = last_alone(cut, "logits") {
+            assert_eq!(
+                check(&rewritten, Path::new("/nowhere")).is_err(),
+                check(cut, Path::new("/nowhere")).is_err()
+            );
+        }
+    }
+}

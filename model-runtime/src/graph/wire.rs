@@ -22,6 +22,20 @@ impl<'m> Message<'m> {
         Self { left: bytes }
     }
 
+    /// The fields with all of their bytes: number, the whole field, and its content where it has any.
+    /// They end where the message is malformed.
+    pub(super) fn whole(mut self) -> impl Iterator<Item = (u64, &'m [u8], Option<&'m [u8]>)> {
+        std::iter::from_fn(move || {
+            let before = self.left;
+            let (number, content) = match self.next()?.ok()? {
+                Field::Number(number, _) => (number, None),
+                Field::Bytes(number, content) => (number, Some(content)),
+            };
+            let whole = before.get(..before.len() - self.left.len())?;
+            Some((number, whole, content))
+        })
+    }
+
     fn field(&mut self) -> Result<Field<'m>, GraphError> {
         let key = varint(&mut self.left)?;
         let number = key >> 3;

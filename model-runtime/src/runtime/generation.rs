@@ -81,7 +81,7 @@ impl Loading<'_> {
                 name: self.variant.name.clone(),
                 precision: self.variant.precision,
                 sha256: self.checked.digest,
-                bytes: self.checked.bytes.len() as u64,
+                bytes: self.checked.size,
                 wanted: wanted.to_vec(),
                 serving: provider,
                 why,

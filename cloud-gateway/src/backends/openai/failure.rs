@@ -37,12 +37,17 @@ pub(super) struct ErrorForm {
 
 /// The connection did not hold, or never stood.
 pub(super) fn of_transport(error: &hyper_util::client::legacy::Error) -> Failure {
+    Failure::of_address(transport(error))
+}
+
+/// What became of the connection, in few words.
+pub(super) fn transport(error: &hyper_util::client::legacy::Error) -> String {
     let what = if error.is_connect() {
         "it could not be reached"
     } else {
         "the connection broke"
     };
-    Failure::of_address(format!("{what}: {}", deepest(error)))
+    format!("{what}: {}", deepest(error))
 }
 
 /// The answer broke off.
