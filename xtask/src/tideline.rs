@@ -98,6 +98,10 @@ pub(crate) struct GatewaySettings<'a> {
     pub models: &'a [Model<'a>],
     /// What a million tokens cost there.
     pub usd_per_million_tokens: f64,
+    /// The policy for thin clients; without one they are served nothing.
+    pub policy: Option<&'a Path>,
+    /// Services that it hands requests on to: a list in YAML, or nothing.
+    pub upstreams: &'a str,
 }
 
 /// `tideline-gateway`, running on embedded SQLite.
@@ -119,7 +123,7 @@ impl Gateway {
         let (grpc, http) = (address(7080)?, address(7081)?);
         let state = settings.folder.join("gateway");
         let price = settings.usd_per_million_tokens;
-        let yaml = format!(
+        let mut yaml = format!(
             "insecureDev: true\n{}site:\n  name: cloud\n  boundary: cloud\n{}",
             places(&state, grpc, http),
             models(
@@ -127,6 +131,12 @@ impl Gateway {
                 &format!("    usdPerMillionTokens: {price}\n")
             ),
         );
+        if let Some(policy) = settings.policy {
+            yaml += &format!("policy: {policy:?}\n");
+        }
+        if !settings.upstreams.is_empty() {
+            yaml += &format!("upstreams:\n{}", settings.upstreams);
+        }
         let program = start("tideline-gateway", settings.folder, &yaml, events)?;
         ready(&program, http, events)?;
         Ok(Self {
@@ -140,7 +150,7 @@ impl Gateway {
     /// The words with which `tideline` reaches it as its operator.
     pub(crate) fn operator(&self) -> [String; 4] {
         let url = format!("http://{}", self.grpc);
-        let token = self.state.join("admin.token").display().to_string();
+        let token = self.operators_token_file().display().to_string();
         [
             "--gateway".to_owned(),
             url,
@@ -158,6 +168,11 @@ impl Gateway {
         let mut command = shell::command(built("tideline"), words);
         let told = shell::ask(command.args(self.operator()).args(["--output", "json"]))?;
         serde_json::from_str(&told).context("tideline did not answer with a list")
+    }
+
+    /// The file that holds the token that operators and thin clients show.
+    pub(crate) fn operators_token_file(&self) -> PathBuf {
+        self.state.join("admin.token")
     }
 
     /// The file that holds the token that agents show.
@@ -265,6 +280,9 @@ fn places(state: &Path, grpc: SocketAddr, http: SocketAddr) -> String {
 
 /// The list of models, with what is said of each.
 fn models(packages: &[Model<'_>], each: &str) -> String {
+    if packages.is_empty() {
+        return String::new();
+    }
     let mut yaml = "models:\n".to_owned();
     for (package, variants) in packages {
         yaml += &format!("  - path: {package:?}\n{each}");

@@ -27,6 +27,8 @@ pub(super) fn measure(turns: Turns, texts: &Path, events: &Events) -> Result<Vec
         folder: &folder,
         models: &models,
         usd_per_million_tokens: 0.02,
+        policy: None,
+        upstreams: "",
     };
     let gateway = Gateway::start(&settings, events)?;
     let policy = repository::root().join("deploy/demo/policy.yaml");

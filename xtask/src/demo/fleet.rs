@@ -37,6 +37,8 @@ impl Fleet {
                 folder: &folder,
                 models: &[(minilm.clone(), &["fp32"])],
                 usd_per_million_tokens: USD_PER_MILLION_TOKENS,
+                policy: None,
+                upstreams: "",
             },
             events,
         )?;
