@@ -170,6 +170,7 @@ fn gateway(folder: &Path, upstream: SocketAddr, events: &Events) -> Result<Gatew
     Gateway::start(&settings, events)
 }
 
+/// One process: a worker alone, which nothing outlives when it is killed.
 fn nginx(
     folder: &Path,
     program: &Path,
@@ -181,7 +182,7 @@ fn nginx(
     fs::create_dir_all(&home).with_context(|| format!("could not create {}", home.display()))?;
     let config = home.join("nginx.conf");
     let text = format!(
-        "daemon off;\nworker_processes 1;\npid nginx.pid;\nerror_log stderr;\n\
+        "daemon off;\nmaster_process off;\npid nginx.pid;\nerror_log stderr;\n\
          events {{ worker_connections 4096; }}\n\
          http {{\n  access_log off;\n  keepalive_requests 1000000000;\n  tcp_nodelay on;\n  \
          client_body_temp_path body;\n  proxy_temp_path proxy;\n  fastcgi_temp_path fastcgi;\n  \
