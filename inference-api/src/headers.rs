@@ -190,7 +190,9 @@ fn write(headers: &mut HeaderMap, name: HeaderName, text: &str) {
         let cut: String = text.chars().take(MAX_VALUE_BYTES).map(plain).collect();
         HeaderValue::from_str(&cut)
     };
-    headers.extend(value.ok().map(|value| (name, value)));
+    if let Ok(value) = value {
+        headers.insert(name, value);
+    }
 }
 
 /// JSON with everything beyond ASCII as `\u` escapes.

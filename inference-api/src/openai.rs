@@ -8,7 +8,7 @@
 use axum::Router;
 use axum::extract::Request;
 use axum::response::Response;
-use axum::routing::{get, post};
+use axum::routing::{any, get, post};
 
 use crate::error::InferenceError;
 use crate::front::Front;
@@ -25,18 +25,20 @@ mod route;
 
 /// The routes of `/v1`, to be merged into a program's own.
 pub fn router(front: Front) -> Router {
-    let v1 = Router::new()
-        .route("/chat/completions", post(chat::create))
-        .route("/completions", post(completions::create))
-        .route("/responses", post(responses::create))
-        .route("/embeddings", post(embeddings::create))
-        .route("/route", post(route::create))
-        .route("/models", get(models::list))
-        .route("/models/{*id}", get(models::one))
-        .fallback(unknown_address)
+    // Whole addresses, not a nested router: that takes each one apart and makes it anew.
+    Router::new()
+        .route("/v1/chat/completions", post(chat::create))
+        .route("/v1/completions", post(completions::create))
+        .route("/v1/responses", post(responses::create))
+        .route("/v1/embeddings", post(embeddings::create))
+        .route("/v1/route", post(route::create))
+        .route("/v1/models", get(models::list))
+        .route("/v1/models/{*id}", get(models::one))
         .method_not_allowed_fallback(wrong_method)
-        .with_state(front);
-    Router::new().nest("/v1", v1)
+        .route("/v1", any(unknown_address))
+        .route("/v1/", any(unknown_address))
+        .route("/v1/{*unknown}", any(unknown_address))
+        .with_state(front)
 }
 
 /// The answer to a request, whether it went well or not.

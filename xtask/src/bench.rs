@@ -11,6 +11,7 @@ mod generate;
 mod infer;
 mod load;
 mod policy;
+mod proxy;
 
 use std::time::Duration;
 
@@ -48,6 +49,8 @@ enum What {
     Infer,
     /// Rules of a policy, against the cel interpreter, Cedar and regorus
     Policy,
+    /// Requests handed on to a service that answers at once, against nginx and LiteLLM's proxy
+    Proxy,
 }
 
 /// How long, and how often.
@@ -81,6 +84,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         What::Generate => generate::measure(turns, &terminal, arguments)?,
         What::Infer => infer::measure(turns, &terminal, &servers(arguments)?)?,
         What::Policy => policy::measure(turns, &terminal)?,
+        What::Proxy => proxy::measure(turns, &terminal, arguments)?,
     };
     println!();
     for Figure { name, value, unit } in figures {

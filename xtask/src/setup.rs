@@ -7,12 +7,14 @@
 //! network and nothing takes a second.
 
 mod models;
+mod nginx;
 mod node;
 mod python;
 mod step;
 mod wheels;
 
 use std::fs::{self, File};
+use std::path::PathBuf;
 use std::time::Instant;
 
 use anyhow::{Context, Result};
@@ -96,6 +98,18 @@ pub(crate) fn generating_peers(choice: &PythonChoice) -> Result<()> {
     let _alone = alone()?;
     let python = python::Python::find(choice)?;
     python.environment("venv-genai")?.install("genai")
+}
+
+/// What requests are handed on by, beside us: nginx, and LiteLLM's proxy. Gives nginx's program.
+///
+/// # Errors
+///
+/// As [`run`], and when nginx cannot be had.
+pub(crate) fn proxying_peers(choice: &PythonChoice) -> Result<PathBuf> {
+    let _alone = alone()?;
+    let python = python::Python::find(choice)?;
+    python.environment("venv-litellm")?.install("litellm")?;
+    nginx::program()
 }
 
 /// Waits until no other set-up works in this folder; the file lets go of the lock when it is

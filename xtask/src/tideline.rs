@@ -96,6 +96,10 @@ pub(crate) struct GatewaySettings<'a> {
     pub folder: &'a Path,
     /// What its site serves, and for how much.
     pub models: &'a [(Model<'a>, Price)],
+    /// The policy for thin clients; without one they are served nothing.
+    pub policy: Option<&'a Path>,
+    /// Services that it hands requests on to: a list in YAML, or nothing.
+    pub upstreams: &'a str,
 }
 
 /// What a million tokens cost, in US dollars.
@@ -132,11 +136,17 @@ impl Gateway {
             );
             model_yaml(model, &prices)
         });
-        let yaml = format!(
+        let mut yaml = format!(
             "insecureDev: true\n{}site:\n  name: cloud\n  boundary: cloud\nmodels:\n{}",
             places(&state, grpc, http),
             offered.collect::<String>()
         );
+        if let Some(policy) = settings.policy {
+            yaml += &format!("policy: {policy:?}\n");
+        }
+        if !settings.upstreams.is_empty() {
+            yaml += &format!("upstreams:\n{}", settings.upstreams);
+        }
         let program = start("tideline-gateway", settings.folder, &yaml, events)?;
         ready(&program, http, events)?;
         Ok(Self {
@@ -150,7 +160,7 @@ impl Gateway {
     /// The words with which `tideline` reaches it as its operator.
     pub(crate) fn operator(&self) -> [String; 4] {
         let url = format!("http://{}", self.grpc);
-        let token = self.state.join("admin.token").display().to_string();
+        let token = self.operators_token_file().display().to_string();
         [
             "--gateway".to_owned(),
             url,
@@ -168,6 +178,11 @@ impl Gateway {
         let mut command = shell::command(built("tideline"), words);
         let told = shell::ask(command.args(self.operator()).args(["--output", "json"]))?;
         serde_json::from_str(&told).context("tideline did not answer with a list")
+    }
+
+    /// The file that holds the token that operators and thin clients show.
+    pub(crate) fn operators_token_file(&self) -> PathBuf {
+        self.state.join("admin.token")
     }
 
     /// The file that holds the token that agents show.

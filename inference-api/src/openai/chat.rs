@@ -8,7 +8,7 @@ use axum::extract::State;
 use axum::response::Response;
 use http::{HeaderMap, StatusCode};
 
-use self::reply::{Chunks, Head};
+use self::reply::{Chunks, Head, Tells};
 use super::events::{self, Place};
 use super::respond;
 use crate::error::InferenceError;
@@ -39,14 +39,11 @@ async fn serve(front: &Front, headers: &HeaderMap, body: Body) -> Result<Respons
     if call.streams {
         let stream = front.stream(request).await?;
         let head = Head::new(&id, "chat.completion.chunk", stream.served());
-        let chunks = Chunks {
-            head,
-            place: Place::new(stream.served()),
-            has_finished: 0,
-            choices,
-            tells_usage: call.tells_usage,
-            tells_logprobs,
+        let tells = Tells {
+            usage: call.tells_usage,
+            logprobs: tells_logprobs,
         };
+        let chunks = Chunks::new(head, Place::new(stream.served()), choices, tells);
         return Ok(events::respond(stream, chunks));
     }
     let answer = front.answer(request).await?;

@@ -111,14 +111,36 @@ pub(super) fn write_event(data: &impl Serialize, out: &mut Vec<u8>) {
     out.extend_from_slice(b"\n\n");
 }
 
+/// The fields of an object, to stand before those of others: without the brace that closes it.
+pub(super) fn opened(head: &impl Serialize) -> Vec<u8> {
+    let mut opened = serde_json::to_vec(head).unwrap_or_default();
+    opened.pop();
+    opened
+}
+
+/// Writes one event that begins with the fields of `head`, as [`opened`] gives them.
+pub(super) fn write_event_after(head: &[u8], data: &impl Serialize, out: &mut Vec<u8>) {
+    out.extend_from_slice(b"data: ");
+    out.extend_from_slice(head);
+    let brace = out.len();
+    // As in `write_event`.
+    drop(serde_json::to_writer(&mut *out, data));
+    if let Some(brace) = out.get_mut(brace) {
+        *brace = b',';
+    }
+    out.extend_from_slice(b"\n\n");
+}
+
 /// The answer, told as it comes.
 pub(super) fn respond(stream: InferenceStream, mut writer: impl EventWriter) -> Response {
     let served = stream.served().clone();
     let mut first = Vec::with_capacity(EVENT_BYTES);
     writer.begin(&mut first);
-    let state = Some((stream, writer));
+    // Boxed, since it is moved for every piece.
+    let state = Some(Box::new((stream, writer)));
     let rest = stream::unfold(state, |state| async move {
-        let (mut stream, mut writer) = state?;
+        let mut state = state?;
+        let (stream, writer) = &mut *state;
         let mut out = Vec::with_capacity(EVENT_BYTES);
         let mut next = stream.next().await;
         loop {
@@ -134,12 +156,12 @@ pub(super) fn respond(stream: InferenceStream, mut writer: impl EventWriter) -> 
                 }
             }
             if out.len() >= MOST_BYTES {
-                return Some((Bytes::from(out), Some((stream, writer))));
+                return Some((Bytes::from(out), Some(state)));
             }
             next = match stream.next().now_or_never() {
                 Some(ready) => ready,
                 None if out.is_empty() => stream.next().await,
-                None => return Some((Bytes::from(out), Some((stream, writer)))),
+                None => return Some((Bytes::from(out), Some(state))),
             };
         }
     });

@@ -2,6 +2,7 @@
 //! so that what is wrong can be said without quoting anything of it.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::num::NonZeroU8;
 
 use serde::de::DeserializeOwned;
@@ -49,11 +50,15 @@ impl<'b> Parameters<'b> {
     pub(super) fn take<T: DeserializeOwned>(
         &mut self,
         name: &'static str,
-        expected: &str,
+        expected: impl fmt::Display,
     ) -> Result<Option<T>, InferenceError> {
         let Some(raw) = self.0.remove(name) else {
             return Ok(None);
         };
+        if let Ok(read) = serde_json::from_str(raw.get()) {
+            return Ok(read);
+        }
+        // Read once more, with an eye on where: only for what is wrong.
         let mut json = serde_json::Deserializer::from_str(raw.get());
         serde_path_to_error::deserialize(&mut json).map_err(|error| {
             // Names in a path may be the caller's own; numbers say enough.
@@ -97,8 +102,8 @@ impl<'b> Parameters<'b> {
         least: f32,
         most: f32,
     ) -> Result<Option<f32>, InferenceError> {
-        let expected = format!("a number from {least} to {most}");
-        let number: Option<f32> = self.take(name, &expected)?;
+        let expected = format_args!("a number from {least} to {most}");
+        let number: Option<f32> = self.take(name, expected)?;
         match number {
             Some(number) if !(least..=most).contains(&number) => {
                 Err(wrong(name, &format!("'{name}' must be {expected}")))
@@ -178,8 +183,8 @@ impl<'b> Parameters<'b> {
     }
 
     fn choices(&mut self) -> Result<Option<NonZeroU8>, InferenceError> {
-        let expected = format!("a whole number from 1 to {MAX_CHOICES}");
-        let Some(choices) = self.take::<u32>("n", &expected)? else {
+        let expected = format_args!("a whole number from 1 to {MAX_CHOICES}");
+        let Some(choices) = self.take::<u32>("n", expected)? else {
             return Ok(None);
         };
         let small = u8::try_from(choices)

@@ -96,14 +96,14 @@ struct Going {
 impl Answer {
     /// Its events, wherever they come from.
     fn events(self) -> impl Stream<Item = Result<Event, InferenceError>> + Send + 'static {
-        let going = Going {
+        let going = Box::new(Going {
             answer: self,
             told: Told::default(),
             spent: Spent::default(),
             tried: Vec::new(),
             next: None,
             has_ended: false,
-        };
+        });
         stream::unfold(going, |mut going| async move {
             let next = going.next().await?;
             Some((next, going))
@@ -131,7 +131,8 @@ impl Going {
                 self.note(&event);
                 Some(Ok(event))
             }
-            Some(Err(error)) => Some(self.broken(error).await),
+            // Apart, since it is large and seldom: the rest is moved for every event.
+            Some(Err(error)) => Some(Box::pin(self.broken(error)).await),
             None => {
                 self.has_ended = true;
                 None

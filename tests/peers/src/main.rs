@@ -1,4 +1,4 @@
-//! The load that benchmarks put on Tideline and on its peers, and the barest peer of all.
+//! The load that benchmarks put on Tideline and on its peers, and the barest peers of all.
 //!
 //! Whoever is measured is measured with this one program: closed loops of callers, each waiting for
 //! its answer before it asks again. It prints one line of JSON and judges nothing.
@@ -10,8 +10,10 @@
     reason = "the result goes to standard output, and what is wrong to standard error"
 )]
 
+mod chat;
 mod echo;
 mod embed;
+mod http;
 mod infer;
 mod load;
 
@@ -23,8 +25,10 @@ use std::time::Duration;
 use anyhow::Result;
 use clap::Parser;
 
+use crate::http::Caller;
+
 #[derive(Debug, Parser)]
-#[command(about = "Load generators, and a bare echo server to compare with")]
+#[command(about = "Load generators, and bare servers to compare with")]
 enum Verb {
     /// Call an OpenAI embeddings API over HTTP/1.1
     Embed {
@@ -65,6 +69,27 @@ enum Verb {
         connections: u16,
         #[command(flatten)]
         load: Load,
+    },
+    /// Call OpenAI's chat completions over HTTP/1.1, of a service that answers as `upstream` does
+    Chat {
+        #[command(flatten)]
+        target: chat::Target,
+        #[command(flatten)]
+        load: Load,
+    },
+    /// Begin answers, and hold them until standard input ends
+    Hold {
+        #[command(flatten)]
+        target: chat::Target,
+        /// How many
+        #[arg(long)]
+        streams: u16,
+    },
+    /// Serve OpenAI's chat completions with nothing behind them: always the same answer
+    Upstream {
+        /// Where to listen
+        #[arg(long)]
+        listen: SocketAddr,
     },
     /// Serve the Open Inference Protocol with nothing behind it: what goes in comes out
     Echo {
@@ -115,7 +140,7 @@ fn run(verb: Verb) -> Result<()> {
             } => {
                 let requests = embed::requests(server, &token_file, &model, &texts)?;
                 let connect = async |caller: u16| {
-                    embed::Caller::connect(server, requests.clone(), usize::from(caller)).await
+                    Caller::connect(server, requests.clone(), usize::from(caller), |_| true).await
                 };
                 load::run(load.callers, load.seconds, connect).await?
             }
@@ -129,7 +154,7 @@ fn run(verb: Verb) -> Result<()> {
                 load,
             } => {
                 let request = infer::request(model, input, elements);
-                let token = token_file.as_deref().map(embed::bearer).transpose()?;
+                let token = token_file.as_deref().map(http::bearer).transpose()?;
                 let channels = infer::connect(server, connections.max(1)).await?;
                 let connect = async |caller: u16| {
                     let channel = &channels[usize::from(caller) % channels.len()];
@@ -137,6 +162,12 @@ fn run(verb: Verb) -> Result<()> {
                 };
                 load::run(load.callers, load.seconds, connect).await?
             }
+            Verb::Chat { target, load } => {
+                let connect = async |_| target.connect().await;
+                load::run(load.callers, load.seconds, connect).await?
+            }
+            Verb::Hold { target, streams } => return chat::hold(&target, streams).await,
+            Verb::Upstream { listen } => return chat::serve(listen).await,
             Verb::Echo { listen } => return echo::serve(listen).await,
         };
         println!("{}", report.to_json());

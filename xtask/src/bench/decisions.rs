@@ -31,6 +31,8 @@ pub(super) fn measure(turns: Turns, texts: &Path, events: &Events) -> Result<Vec
     let settings = GatewaySettings {
         folder: &folder,
         models: &offered,
+        policy: None,
+        upstreams: "",
     };
     let gateway = Gateway::start(&settings, events)?;
     let policy = repository::root().join("deploy/demo/policy.yaml");

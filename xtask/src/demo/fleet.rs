@@ -53,6 +53,8 @@ impl Fleet {
                     ((minilm.clone(), &["fp32"]), EMBEDDING),
                     ((assistant("large"), &[]), CHAT),
                 ],
+                policy: None,
+                upstreams: "",
             },
             events,
         )?;

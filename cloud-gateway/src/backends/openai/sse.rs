@@ -64,10 +64,7 @@ where
 
     /// The next whole line, without its end: a line feed, a carriage return, or both.
     fn line(&mut self) -> Option<Bytes> {
-        let end = self
-            .buffer
-            .iter()
-            .position(|byte| matches!(byte, b'\n' | b'\r'))?;
+        let end = memchr::memchr2(b'\n', b'\r', &self.buffer)?;
         let mut after = 1;
         if self.buffer.get(end) == Some(&b'\r') {
             match self.buffer.get(end + 1) {

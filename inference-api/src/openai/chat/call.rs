@@ -283,8 +283,8 @@ fn format(parameters: &mut Parameters<'_>) -> Result<ResponseFormat, InferenceEr
 
 fn logprobs(parameters: &mut Parameters<'_>) -> Result<Option<u8>, InferenceError> {
     let wanted: Option<bool> = parameters.take("logprobs", "true or false")?;
-    let expected = format!("a whole number from 0 to {MAX_ALTERNATIVES}");
-    let alternatives: Option<u8> = parameters.take("top_logprobs", &expected)?;
+    let expected = format_args!("a whole number from 0 to {MAX_ALTERNATIVES}");
+    let alternatives: Option<u8> = parameters.take("top_logprobs", expected)?;
     match (wanted.unwrap_or(false), alternatives) {
         (_, Some(count)) if count > MAX_ALTERNATIVES => Err(wrong(
             "top_logprobs",

@@ -5,7 +5,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use serde::Serialize;
 
 use crate::generation::{Delta, FinishReason, Generated, GeneratedToken, ToolCallDelta};
-use crate::openai::events::{EventWriter, Place, Usage, write_event};
+use crate::openai::events::{EventWriter, Place, Usage, opened, write_event_after};
 use crate::stream::{Answer, Event, Served};
 
 /// What is the same in every piece of one answer.
@@ -156,8 +156,6 @@ pub(super) fn whole(
 
 #[derive(Serialize)]
 struct Chunk<'a> {
-    #[serde(flatten)]
-    head: &'a Head,
     choices: &'a [Piece<'a>],
     #[serde(skip_serializing_if = "Option::is_none")]
     usage: Option<Option<Usage>>,
@@ -187,28 +185,46 @@ struct DeltaForm<'a> {
 /// Writes an answer in pieces.
 #[derive(Debug)]
 pub(super) struct Chunks {
-    pub(super) head: Head,
-    pub(super) place: Place,
-    pub(super) choices: u8,
+    head: Head,
+    /// The head as every piece begins with it.
+    opened: Vec<u8>,
+    place: Place,
+    choices: u8,
     /// Answers that have ended.
-    pub(super) has_finished: u8,
-    pub(super) tells_usage: bool,
-    pub(super) tells_logprobs: bool,
+    has_finished: u8,
+    tells: Tells,
+}
+
+/// What pieces tell beside the answer itself.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Tells {
+    pub(super) usage: bool,
+    pub(super) logprobs: bool,
 }
 
 impl Chunks {
+    pub(super) fn new(head: Head, place: Place, choices: u8, tells: Tells) -> Self {
+        Self {
+            opened: opened(&head),
+            head,
+            place,
+            choices,
+            has_finished: 0,
+            tells,
+        }
+    }
+
     fn piece(&self, piece: Piece<'_>, out: &mut Vec<u8>) {
         self.piece_at(piece, None, out);
     }
 
     fn piece_at(&self, piece: Piece<'_>, place: Option<&Place>, out: &mut Vec<u8>) {
         let chunk = Chunk {
-            head: &self.head,
             choices: &[piece],
-            usage: self.tells_usage.then_some(None),
+            usage: self.tells.usage.then_some(None),
             tideline: place,
         };
-        write_event(&chunk, out);
+        write_event_after(&self.opened, &chunk, out);
     }
 
     fn delta(&self, delta: &Delta, out: &mut Vec<u8>) {
@@ -218,7 +234,7 @@ impl Chunks {
                 content: Some(&delta.text),
                 ..DeltaForm::default()
             },
-            logprobs: self.tells_logprobs.then(|| logprobs(&delta.tokens)),
+            logprobs: self.tells.logprobs.then(|| logprobs(&delta.tokens)),
             finish_reason: None,
         };
         self.piece(piece, out);
@@ -279,22 +295,22 @@ impl EventWriter for Chunks {
                 };
                 self.has_finished = self.has_finished.saturating_add(1);
                 // Where usage is told, that piece is the last.
-                let is_last = !self.tells_usage && self.has_finished >= self.choices;
+                let is_last = !self.tells.usage && self.has_finished >= self.choices;
                 self.piece_at(piece, is_last.then_some(&self.place), out);
             }
             Event::Served(served) => {
                 self.head.model = served.model.as_str().to_owned();
+                self.opened = opened(&self.head);
                 self.place = Place::new(served);
             }
-            Event::Usage(usage) if self.tells_usage => {
+            Event::Usage(usage) if self.tells.usage => {
                 let place = self.place.clone().with_cost(usage.cost_usd);
                 let chunk = Chunk {
-                    head: &self.head,
                     choices: &[],
                     usage: Some(Some((*usage).into())),
                     tideline: Some(&place),
                 };
-                write_event(&chunk, out);
+                write_event_after(&self.opened, &chunk, out);
             }
             Event::Usage(_) | Event::Embeddings(_) | Event::Outputs(_) => {}
         }
