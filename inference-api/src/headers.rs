@@ -28,6 +28,7 @@ const PLACEMENT: HeaderName = HeaderName::from_static("x-tideline-placement");
 const MODEL: HeaderName = HeaderName::from_static("x-tideline-model");
 const PROVIDER: HeaderName = HeaderName::from_static("x-tideline-provider");
 const DECISION_ID: HeaderName = HeaderName::from_static("x-tideline-decision-id");
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const REASON: HeaderName = HeaderName::from_static("x-tideline-reason");
 const POLICY: HeaderName = HeaderName::from_static("x-tideline-policy");
 const COST_USD: HeaderName = HeaderName::from_static("x-tideline-cost-usd");
@@ -126,7 +127,7 @@ pub(crate) fn write_answer(headers: &mut HeaderMap, answer: &Answer) {
 }
 
 pub(crate) fn write_served(headers: &mut HeaderMap, served: &Served, cost_usd: Option<f64>) {
-    headers.reserve(10);
+    headers.reserve(11);
     headers.insert(SCHEMA_VERSION, HeaderValue::from_static("1"));
     let placement = HeaderValue::from_static(served.placement.name());
     headers.insert(PLACEMENT, placement);
@@ -156,6 +157,8 @@ pub(crate) fn write_error(headers: &mut HeaderMap, error: &InferenceError) {
 
 fn write_explanation(headers: &mut HeaderMap, explanation: &Explanation) {
     write(headers, DECISION_ID, &explanation.decision_id);
+    // By that name OpenAI's clients show it, in their errors too.
+    write(headers, REQUEST_ID, &explanation.decision_id);
     write(headers, REASON, &explanation.reason);
     if let Some(policy) = &explanation.policy {
         write(headers, POLICY, policy);

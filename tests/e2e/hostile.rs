@@ -3,7 +3,7 @@
 use reqwest::Body;
 
 use crate::support::api::{Answer, send};
-use crate::support::programs::Agent;
+use crate::support::programs::{Agent, Gateway};
 
 async fn still_serves(agent: &Agent) {
     assert_eq!(agent.api().embed("still here", &[]).await.status, 200);
@@ -171,4 +171,32 @@ async fn the_local_api_serves_only_this_machine_s_users() {
         std::os::unix::fs::PermissionsExt::mode(&token) & 0o777,
         0o600
     );
+}
+
+#[tokio::test]
+async fn a_client_that_never_reads_costs_nobody_else_anything() {
+    let gateway = Gateway::start().await;
+    let agent = Agent::start(Some(&gateway)).await;
+    agent.attached().await;
+    let api = agent.api();
+    let long = serde_json::json!({
+        "model": "genai", "max_tokens": 1500, "stream": true, "temperature": 0,
+        "logit_bias": { "258": -100 },
+        "messages": [{ "role": "user", "content": "Tell me of the tide." }],
+    });
+    let mut unread = Vec::new();
+    for app in ["chat", "indexer"].repeat(4) {
+        let request = api.post("/v1/chat/completions").json(&long);
+        unread.push(request.header("x-tideline-app", app).send().await.unwrap());
+    }
+    for _ in 0..5 {
+        let others = api.chat(&[("user", "And now?")], &[]).await;
+        assert_eq!(others.status, 200, "{others:?}");
+    }
+    // They go away without having read: each is told of as that.
+    drop(unread);
+    let outcomes = gateway.outcomes(13).await;
+    let ended = |how: &str| outcomes.iter().filter(|one| one["ending"] == how).count();
+    assert!(ended("completed") >= 5, "{outcomes:?}");
+    assert_eq!(ended("completed") + ended("abandoned"), 13, "{outcomes:?}");
 }

@@ -9,6 +9,20 @@ use anyhow::{Context, Result, bail};
 
 use crate::repository;
 
+/// What cargo tells this program of itself. Passed on to another cargo, it would have build scripts
+/// that look at it run again, and all that depends on them built again.
+const OWN: [&str; 9] = [
+    "CARGO_MANIFEST_DIR",
+    "CARGO_MANIFEST_LINKS",
+    "CARGO_MANIFEST_PATH",
+    "CARGO_PKG_NAME",
+    "CARGO_PKG_VERSION",
+    "CARGO_PKG_VERSION_MAJOR",
+    "CARGO_PKG_VERSION_MINOR",
+    "CARGO_PKG_VERSION_PATCH",
+    "CARGO_PKG_VERSION_PRE",
+];
+
 /// A command that runs in the root of the repository.
 pub(crate) fn command<S: AsRef<OsStr>>(
     program: impl AsRef<OsStr>,
@@ -16,6 +30,9 @@ pub(crate) fn command<S: AsRef<OsStr>>(
 ) -> Command {
     let mut command = Command::new(program);
     command.args(arguments).current_dir(repository::root());
+    for name in OWN {
+        command.env_remove(name);
+    }
     command
 }
 

@@ -17,6 +17,7 @@ def ask(messages=tide, **more):
 
 whole = ask(max_tokens=24)
 assert whole.object == "chat.completion" and whole.model == MODEL, whole
+assert len(whole._request_id) == 26, "the decision, by which it can be explained"
 assert whole.choices[0].finish_reason == "length" and whole.choices[0].message.role == "assistant"
 assert whole.usage.completion_tokens == 24 and whole.usage.total_tokens == whole.usage.prompt_tokens + 24
 
