@@ -16,6 +16,9 @@ use crate::text::Text;
 /// Tokens of a prompt that are read at a time: few enough that others hardly wait, and that the logits
 /// of a large vocabulary stay small.
 const PIECE: usize = 128;
+/// With fewer answers than this under way, two pieces are read for each of their tokens: whoever waits
+/// joins sooner, and a step is worth more with more of them in it.
+const FEW: usize = 4;
 /// Tokens of an answer that room is made for at the start; more room is made as it is needed.
 const ROOM: usize = 256;
 
@@ -28,6 +31,8 @@ pub(super) struct Scheduler {
     active: Vec<Stream>,
     /// The one whose prompt is being read, in the row after them.
     reading: Option<Stream>,
+    /// The answers under way have waited for a piece already.
+    has_waited: bool,
 }
 
 /// One answer.
@@ -60,6 +65,7 @@ impl Scheduler {
             text,
             active: Vec::new(),
             reading: None,
+            has_waited: false,
         }
     }
 
@@ -141,7 +147,11 @@ impl Scheduler {
     /// One piece of a prompt, and one token for everybody.
     fn step(&mut self) -> Result<(), RunError> {
         self.drop_unwanted();
-        self.advance()?;
+        let may_wait = self.reading.is_some() && self.active.len() < FEW && !self.has_waited;
+        self.has_waited = may_wait;
+        if !may_wait {
+            self.advance()?;
+        }
         self.read()
     }
 
