@@ -291,6 +291,7 @@ impl Agent {
                 inventory: self.inventory.clone(),
                 metrics: self.status.metrics.clone(),
                 models: self.models.clone(),
+                routes: self.routes.clone(),
             },
             stop.clone(),
         ));

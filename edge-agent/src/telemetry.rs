@@ -14,7 +14,7 @@ use metrics::{
 };
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 
-use placement::{Journey, Outcome, OutcomeEnding};
+use placement::{Believed, Journey, Outcome, OutcomeEnding};
 use router_policy::Policy;
 
 use crate::fleet::LinkStatus;
@@ -55,6 +55,8 @@ const GATEWAY_ATTACHED: &str = "tideline_agent_gateway_attached";
 const GATEWAY_RTT_SECONDS: &str = "tideline_agent_gateway_rtt_seconds";
 /// Answers that went on elsewhere after they had begun.
 const CONTINUATIONS: &str = "tideline_agent_continuations_total";
+/// How far the confidence in a model's answers was off, by `model`, `variant` and `provider`.
+const CONFIDENCE_ERROR: &str = "tideline_agent_confidence_error_ratio";
 /// Answers that a cascade weighed, by `escalated`.
 const CASCADES: &str = "tideline_agent_cascades_total";
 /// Times that the gateway was lost.
@@ -146,6 +148,10 @@ fn describe() {
         CONTINUATIONS,
         "Answers that went on elsewhere after they had begun."
     );
+    describe_gauge!(
+        CONFIDENCE_ERROR,
+        "Mean squared difference between a cascade's confidence and what came; 0.25 knows nothing."
+    );
     describe_counter!(CASCADES, "Answers that a cascade weighed.");
     describe_counter!(
         UNRECORDED,
@@ -174,6 +180,15 @@ fn describe() {
         "The last measured round trip to the gateway."
     );
     describe_counter!(GATEWAY_LOST, "Times that the gateway was lost.");
+}
+
+/// How far the confidence in a model's answers was off so far.
+pub(crate) fn believed(of: &Believed) {
+    gauge!(
+        CONFIDENCE_ERROR, "model" => of.model.to_string(), "variant" => of.variant.to_string(),
+        "provider" => of.provider.to_string()
+    )
+    .set(of.confidence.error());
 }
 
 fn journey(journey: &Journey) {

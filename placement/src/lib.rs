@@ -23,7 +23,9 @@ mod table;
 
 pub use route::{Parts, PlacementRouter};
 
-pub use table::{Availability, Executor, Measured, Route, RouteTable, UsdPerMillionTokens};
+pub use table::{
+    Availability, Believed, Executor, Measured, Route, RouteTable, UsdPerMillionTokens,
+};
 
 pub use estimate::p_error;
 pub use execute::{BoxEgressService, Egress, OnnxExecutor};

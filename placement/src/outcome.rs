@@ -128,6 +128,8 @@ pub struct Journey {
     pub confidence: Option<Probability>,
     /// Whether a cascade had it answered elsewhere, as the device was not sure enough.
     pub has_escalated: bool,
+    /// What this device drew for an answer that was not shown, since a cascade escalated it.
+    pub energy_in_vain: WattHours,
     /// From the parsed request to the first of a generated text.
     pub first_token: Option<Duration>,
 }
@@ -252,7 +254,10 @@ impl Underway {
                 cached_tokens: Tokens::new(usage.map_or(0, |usage| usage.cached_tokens)),
                 completion_tokens: Tokens::new(completion_tokens),
                 cost: told.or(priced),
-                energy: route.map_or(WattHours::ZERO, |route| route.energy(latency)),
+                energy: WattHours::clamped(
+                    route.map_or(0.0, |route| route.energy(latency).get())
+                        + journey.energy_in_vain.get(),
+                ),
             },
             journey,
         });

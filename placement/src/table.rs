@@ -12,7 +12,8 @@ use arc_swap::ArcSwap;
 use inference_api::{BoxInferenceService, ModelCard, ModelName, ModelSelector, TaskKind};
 pub use router_policy::Availability;
 use router_policy::{
-    Candidate, PlacementKind, Prediction, Probability, Seconds, Site, Tokens, Usd, WattHours,
+    Candidate, ConfidenceEstimator, PlacementKind, Prediction, Probability, Seconds, Site, Tokens,
+    Usd, WattHours,
 };
 
 use crate::estimate::Estimate;
@@ -289,6 +290,19 @@ struct Writing {
     learned: HashMap<Key, Arc<Estimate>>,
 }
 
+/// How far one build of a model can be believed when it is sure.
+#[derive(Debug, Clone)]
+pub struct Believed {
+    /// The model.
+    pub model: Arc<str>,
+    /// The build of it.
+    pub variant: Arc<str>,
+    /// What runs it.
+    pub provider: Arc<str>,
+    /// What was learned.
+    pub confidence: ConfidenceEstimator,
+}
+
 /// Most estimates that are kept for routes that were here once.
 const MAX_LEARNED: usize = 4096;
 /// Most pairs of routes that are offered as cascades.
@@ -317,6 +331,21 @@ impl RouteTable {
         let cascades: Vec<_> = cascades.take(MAX_CASCADES).collect();
         all.extend(cascades);
         self.current.store(Arc::new(all));
+    }
+
+    /// How far models can be believed when they are sure: each that a cascade has learned of.
+    #[must_use]
+    pub fn believed(&self) -> Vec<Believed> {
+        let told = |entry: &Arc<Entry>| {
+            let (route, known) = (&entry.route, entry.estimate.confidence());
+            (known.outcomes() > 0).then(|| Believed {
+                model: route.card.name.as_str().into(),
+                variant: route.variant.clone(),
+                provider: route.provider.clone(),
+                confidence: known,
+            })
+        };
+        self.current.load().iter().filter_map(told).collect()
     }
 
     /// The models that some route serves, each once, in the order of their names.

@@ -105,6 +105,8 @@ async fn what_the_laptop_is_sure_of_stays_and_the_rest_is_answered_by_the_gatewa
     );
     assert!(easy["confidence"].as_f64().unwrap() > 0.85);
     assert!(hard["confidence"].as_f64().unwrap() < 0.85);
+    // Both were paid for: the gateway's tokens, and what the laptop drew for nothing.
+    assert!(hard["energyWattHours"].as_f64().unwrap() > 0.0);
     assert!(hard["costUsd"].as_f64().unwrap() > 0.0 && easy["costUsd"] == 0.0);
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use model_runtime::{Library, Power};
-use placement::Conditions;
+use placement::{Conditions, RouteTable};
 use router_policy::{DeviceFacts, NetworkFacts, SlowFacts, UserFacts};
 use tokio::sync::watch;
 use tokio::time::{MissedTickBehavior, interval};
@@ -14,7 +14,7 @@ use super::models::{self, Models};
 use crate::config::Config;
 use crate::inventory::{Host, Inventory};
 use crate::sensors::{Machine, Reading, Sensors, sensors};
-use crate::telemetry::Metrics;
+use crate::telemetry::{self, Metrics};
 
 /// Often enough for a battery and a network, seldom enough to cost nothing.
 const PERIOD: Duration = Duration::from_secs(5);
@@ -26,6 +26,7 @@ pub(super) struct Sensing {
     pub(super) inventory: watch::Sender<Inventory>,
     pub(super) metrics: Metrics,
     pub(super) models: Models,
+    pub(super) routes: Arc<RouteTable>,
 }
 
 /// Senses until `stop`.
@@ -53,6 +54,9 @@ impl Sensing {
         let saving = !self.conditions.get().device.on_ac_power;
         self.models
             .set_power(if saving { Power::Saving } else { Power::Full });
+        for believed in self.routes.believed() {
+            telemetry::believed(&believed);
+        }
         self.metrics.upkeep();
     }
 }

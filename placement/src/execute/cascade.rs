@@ -9,6 +9,7 @@
 //! such answers agreed with the other place's where both answered.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use futures::stream::{self, StreamExt as _};
 use inference_api::{
@@ -29,6 +30,8 @@ pub(crate) struct Weighed {
     /// `None` when the device gave no answer to weigh.
     pub(crate) confidence: Option<Probability>,
     pub(crate) has_escalated: bool,
+    /// How long the device worked on an answer that was not shown.
+    pub(crate) in_vain: Duration,
 }
 
 /// Runs a request at a pair of routes.
@@ -41,6 +44,7 @@ pub(super) async fn run(
         let log = "a cascade was chosen that no rule asked for";
         return Err(InferenceError::internal().with_log(log));
     };
+    let begun = Instant::now();
     let held = match weighable(&request) {
         Some(weighable) => answer(attempt, &pair.first, weighable, &terms).await,
         // Calls of tools are not weighed.
@@ -51,10 +55,11 @@ pub(super) async fn run(
         Err(error) if another_may_serve(error.kind()) => None,
         Err(error) => return Err(error),
     };
+    let took = begun.elapsed();
     let Some(held) = held else {
         let stream = attempt.run_at(&pair.second, request).await?;
         let why = "escalated: the device gave no answer to weigh".to_owned();
-        return Ok(attempt.cascaded(stream, &pair.second, &why, escalated(None)));
+        return Ok(attempt.cascaded(stream, &pair.second, &why, escalated(None, took)));
     };
     let (score, needed) = (held.score(), terms.min_confidence);
     let confidence = pair.first.estimate.confidence().confidence(score);
@@ -65,7 +70,7 @@ pub(super) async fn run(
         let why = format!("the device is {sure:.2} sure, {needed:.2} is enough");
         let weighed = Weighed {
             confidence: Some(confidence),
-            has_escalated: false,
+            ..Weighed::default()
         };
         return Ok(attempt.cascaded(held.release(), &pair.first, &why, weighed));
     }
@@ -73,7 +78,12 @@ pub(super) async fn run(
         Ok(stream) => {
             let why = format!("escalated: the device is {sure:.2} sure, {needed:.2} is asked for");
             let compared = held.compare(stream, pair.first.clone(), score);
-            Ok(attempt.cascaded(compared, &pair.second, &why, escalated(Some(confidence))))
+            Ok(attempt.cascaded(
+                compared,
+                &pair.second,
+                &why,
+                escalated(Some(confidence), took),
+            ))
         }
         Err(error) if another_may_serve(error.kind()) => {
             let code = error.kind().code();
@@ -81,7 +91,7 @@ pub(super) async fn run(
                 format!("the device is only {sure:.2} sure, but the other place failed: {code}");
             let weighed = Weighed {
                 confidence: Some(confidence),
-                has_escalated: false,
+                ..Weighed::default()
             };
             Ok(attempt.cascaded(held.release(), &pair.first, &why, weighed))
         }
@@ -89,10 +99,11 @@ pub(super) async fn run(
     }
 }
 
-const fn escalated(confidence: Option<Probability>) -> Weighed {
+const fn escalated(confidence: Option<Probability>, in_vain: Duration) -> Weighed {
     Weighed {
         confidence,
         has_escalated: true,
+        in_vain,
     }
 }
 

@@ -42,6 +42,8 @@ impl Begun {
             entry,
             weighed,
         } = self.ran;
+        let candidate = entries.get(self.candidate);
+        let energy_in_vain = candidate.map(|entry| entry.route.energy(weighed.in_vain));
         let serving = Arc::new(Mutex::new(Serving {
             entry,
             candidate: self.candidate,
@@ -50,6 +52,7 @@ impl Begun {
                 failovers: self.failovers,
                 confidence: weighed.confidence,
                 has_escalated: weighed.has_escalated,
+                energy_in_vain: energy_in_vain.unwrap_or_default(),
                 ..Journey::default()
             },
         }));
