@@ -9,6 +9,7 @@ use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use inference_api::Boundary;
 use placement::UsdPerMillionTokens;
 use serde::{Deserialize, Serialize};
 
@@ -95,6 +96,15 @@ pub enum SiteBoundary {
     Cloud,
 }
 
+impl From<SiteBoundary> for Boundary {
+    fn from(boundary: SiteBoundary) -> Self {
+        match boundary {
+            SiteBoundary::Private => Self::Private,
+            SiteBoundary::Cloud => Self::Cloud,
+        }
+    }
+}
+
 /// How ONNX Runtime is found and used.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
@@ -130,9 +140,10 @@ pub struct ModelConfig {
 impl ModelConfig {
     /// What tokens cost; `None` when unknown.
     pub(crate) fn price(&self) -> Option<UsdPerMillionTokens> {
-        let prompt = self.usd_per_million_tokens?;
-        let answer = self.usd_per_million_answer_tokens.unwrap_or(prompt);
-        Some(UsdPerMillionTokens { prompt, answer })
+        UsdPerMillionTokens::told(
+            self.usd_per_million_tokens,
+            self.usd_per_million_answer_tokens,
+        )
     }
 }
 

@@ -9,8 +9,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use inference_api::{
-    AdmissionLayer, AdmissionLimits, Boundary, DeadlineLayer, Front, Limits, ServerInfo, Token,
-    serve,
+    AdmissionLayer, AdmissionLimits, DeadlineLayer, Front, Limits, ServerInfo, Token, serve,
 };
 use placement::{
     Conditions, Decider, Outcome, OutcomeSink, Parts, PlacementRouter, RouteCatalog, RouteTable,
@@ -28,7 +27,7 @@ use crate::admin::{Admin, Documents};
 use crate::api::{self, Services};
 use crate::backends::{self, Backends, Site};
 use crate::budgets::Budgets;
-use crate::config::{Config, SiteBoundary};
+use crate::config::Config;
 use crate::fleet::{Fleet, MOST_DEVICES, Registry};
 use crate::hints::{self, Hints};
 use crate::inference::Inference;
@@ -269,13 +268,9 @@ pub(crate) fn limits() -> Limits {
 }
 
 fn site(config: &Config) -> Site {
-    let boundary = match config.site.boundary {
-        SiteBoundary::Private => Boundary::Private,
-        SiteBoundary::Cloud => Boundary::Cloud,
-    };
     Site {
         name: config.site.name.clone(),
-        boundary,
+        boundary: config.site.boundary.into(),
     }
 }
 

@@ -59,6 +59,25 @@ pub struct ModelCard {
     pub embedding: Option<EmbeddingShape>,
 }
 
+impl ModelCard {
+    /// A model that is ready, and of which nothing else is known.
+    #[must_use]
+    pub const fn new(name: ModelName, task: TaskKind) -> Self {
+        Self {
+            name,
+            task,
+            ready: true,
+            versions: Vec::new(),
+            platform: String::new(),
+            created_unix_seconds: 0,
+            owner: String::new(),
+            inputs: Vec::new(),
+            outputs: Vec::new(),
+            embedding: None,
+        }
+    }
+}
+
 /// The vectors that a model makes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct EmbeddingShape {

@@ -228,6 +228,14 @@ pub struct Sampling {
     pub logprobs: Option<u8>,
 }
 
+impl Sampling {
+    /// How many answers are drawn.
+    #[must_use]
+    pub fn answers(&self) -> u8 {
+        self.choices.map_or(1, NonZeroU8::get)
+    }
+}
+
 /// The beginning of an answer that its caller has already.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Continued {

@@ -6,12 +6,17 @@
 //! name; what changes nothing is let pass.
 
 use axum::Router;
+use axum::body::Body;
 use axum::extract::Request;
 use axum::response::Response;
 use axum::routing::{any, get, post};
+use bytes::Bytes;
+use http::HeaderMap;
 
+use crate::context::Context;
 use crate::error::InferenceError;
 use crate::front::Front;
+use crate::headers;
 use crate::refusal::{self, Protocol};
 
 mod chat;
@@ -39,6 +44,18 @@ pub fn router(front: Front) -> Router {
         .route("/v1/", any(unknown_address))
         .route("/v1/{*unknown}", any(unknown_address))
         .with_state(front)
+}
+
+/// The terms of a call, and its body.
+async fn read(
+    front: &Front,
+    headers: &HeaderMap,
+    body: Body,
+) -> Result<(Context, Bytes), InferenceError> {
+    let limits = &front.limits;
+    let context = headers::context(headers, limits.request_timeout)?;
+    let body = crate::body::read(headers, body, limits.max_body_bytes, limits.body_timeout);
+    Ok((context, body.await?))
 }
 
 /// The answer to a request, whether it went well or not.

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use ulid::Ulid;
 
 use crate::context::Context;
-use crate::generation::{ChatTask, CompletionTask, Continued};
+use crate::generation::{ChatTask, CompletionTask, Continued, Sampling, ToolChoice};
 use crate::tensor::Tensor;
 
 /// One request, whichever protocol it came by.
@@ -160,6 +160,45 @@ impl Task {
             Self::Chat(_) => TaskKind::Chat,
             Self::Completion(_) => TaskKind::Completion,
         }
+    }
+}
+
+impl Task {
+    /// How an answer is drawn; `None` for what is not generated.
+    #[must_use]
+    pub fn sampling(&self) -> Option<&Sampling> {
+        match self {
+            Self::Chat(task) => Some(&task.sampling),
+            Self::Completion(task) => Some(&task.sampling),
+            Self::Embedding(_) | Self::Infer(_) => None,
+        }
+    }
+
+    /// The same task, with its answer drawn otherwise. What is not generated stays as it is.
+    #[must_use]
+    pub fn with_sampling(&self, sampling: Sampling) -> Self {
+        match self {
+            Self::Chat(task) => Self::Chat(Arc::new(ChatTask {
+                sampling,
+                ..ChatTask::clone(task)
+            })),
+            Self::Completion(task) => Self::Completion(Arc::new(CompletionTask {
+                prompt: task.prompt.clone(),
+                sampling,
+            })),
+            Self::Embedding(_) | Self::Infer(_) => self.clone(),
+        }
+    }
+
+    /// Whether its answer is one text: a single one, generated, that calls no tools.
+    #[must_use]
+    pub fn is_one_text(&self) -> bool {
+        let may_call = match self {
+            Self::Chat(task) => !task.tools.is_empty() && task.tool_choice != ToolChoice::None,
+            Self::Completion(_) | Self::Embedding(_) | Self::Infer(_) => false,
+        };
+        let answers = self.sampling().map(Sampling::answers);
+        !may_call && answers == Some(1)
     }
 }
 

@@ -57,7 +57,7 @@ pub(crate) async fn answer(request: InferenceRequest) -> Result<InferenceStream,
         }
         Task::Chat(task) => {
             let said = task.messages.last().map_or("", |message| &message.content);
-            let choices = task.sampling.choices.map_or(1, std::num::NonZeroU8::get);
+            let choices = task.sampling.answers();
             return Ok(echo(served, said, choices));
         }
         Task::Completion(task) => {

@@ -92,12 +92,8 @@ pub fn card(model: &Model, task: TaskKind) -> Option<ModelCard> {
         .embedding()
         .and_then(|info| NonZeroU32::new(u32::try_from(info.dimensions).ok()?));
     Some(ModelCard {
-        name: ModelName::new(model.name())?,
-        task,
-        ready: true,
         versions: vec!["1".into()],
         platform: "onnxruntime_onnx".into(),
-        created_unix_seconds: 0,
         owner: "tideline".into(),
         inputs: signature.inputs.iter().map(spec).collect(),
         outputs: signature.outputs.iter().map(spec).collect(),
@@ -105,5 +101,6 @@ pub fn card(model: &Model, task: TaskKind) -> Option<ModelCard> {
             dimensions,
             can_be_shortened: false,
         }),
+        ..ModelCard::new(ModelName::new(model.name())?, task)
     })
 }

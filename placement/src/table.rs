@@ -39,6 +39,15 @@ impl UsdPerMillionTokens {
         }
     }
 
+    /// Prices as they are told: those of an answer are the others' where nothing else is said, and
+    /// without the first nothing is known.
+    #[must_use]
+    pub fn told(prompt: Option<f64>, answer: Option<f64>) -> Option<Self> {
+        let prompt = prompt?;
+        let answer = answer.unwrap_or(prompt);
+        Some(Self { prompt, answer })
+    }
+
     /// What a request of so many tokens costs, in US dollars.
     #[must_use]
     pub fn cost(self, prompt_tokens: u32, answer_tokens: u32) -> f64 {

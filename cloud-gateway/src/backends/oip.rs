@@ -22,7 +22,6 @@ use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint};
 use tonic::{Code, Request, Status};
 
 use super::Offer;
-use super::openai::site;
 use super::upstream::{Blame, Failure, Handle, Reply, Speaker, Target, Upstream};
 use crate::config::{UpstreamConfig, UpstreamModel, UpstreamTask};
 
@@ -53,8 +52,7 @@ pub(super) async fn open(config: &UpstreamConfig) -> anyhow::Result<Vec<Offer>> 
         servers: config.urls.iter().map(server).collect::<Result<_, _>>()?,
         authorization,
     });
-    let site = site(config);
-    let upstream = Upstream::open(config, site.clone(), speaker.clone());
+    let upstream = Upstream::open(config, speaker.clone());
     let mut offers = Vec::new();
     for model in &config.models {
         let odd = |task: &UpstreamTask| !matches!(task, UpstreamTask::Infer);
@@ -66,9 +64,9 @@ pub(super) async fn open(config: &UpstreamConfig) -> anyhow::Result<Vec<Offer>> 
         let target = Target::new(model).context("a model's name is none")?;
         offers.push(Offer {
             kind: KIND,
-            site: site.clone(),
+            site: upstream.site().clone(),
             variant: target.variant().clone(),
-            provider: site.name.as_str().into(),
+            provider: upstream.site().name.as_str().into(),
             cards: vec![speaker.card(model, target.name()).await],
             price: model.price(),
             p_error: Probability::new(model.error_probability),
@@ -118,20 +116,7 @@ impl Oip {
 
     /// What the first server tells of a model, or what every model is without that.
     async fn card(&self, model: &UpstreamModel, name: &ModelName) -> Arc<ModelCard> {
-        let plain = || {
-            Arc::new(ModelCard {
-                name: name.clone(),
-                task: TaskKind::Infer,
-                ready: true,
-                versions: Vec::new(),
-                platform: String::new(),
-                created_unix_seconds: 0,
-                owner: String::new(),
-                inputs: Vec::new(),
-                outputs: Vec::new(),
-                embedding: None,
-            })
-        };
+        let plain = || Arc::new(ModelCard::new(name.clone(), TaskKind::Infer));
         let Some(server) = self.servers.first() else {
             return plain();
         };
@@ -160,11 +145,7 @@ impl Speaker for Oip {
             .deadline
             .saturating_duration_since(Instant::now());
         let (Some(server), Task::Infer(task)) = (self.servers.get(address), request.task) else {
-            let kind = ErrorKind::Unsupported;
-            let failure = Failure {
-                error: InferenceError::new(kind, "the upstream does not do this task"),
-                blame: Blame::Request,
-            };
+            let failure = Failure::unsupported("the upstream does not do this task");
             return Box::pin(async { Err(failure) });
         };
         let mut server = server.clone();

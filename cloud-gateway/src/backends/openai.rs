@@ -18,18 +18,16 @@ use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue, USER_AGENT}
 use http::{Method, Request, Response, Uri};
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::body::Incoming;
-use inference_api::{
-    ErrorKind, InferenceError, InferenceRequest, ModelCard, ModelName, Task, TaskKind,
-};
+use inference_api::{InferenceRequest, ModelCard, Task, TaskKind};
 use router_policy::Probability;
 
 use self::decode::{Asked, Chunks};
 use self::sse::Events;
+use super::Offer;
 use super::http::{Client, client};
-use super::upstream::{Blame, Failure, Handle, Reply, Speaker, Target, Upstream};
-use super::{Offer, Site};
+use super::upstream::{Failure, Handle, Reply, Speaker, Target, Upstream};
 use crate::config::{
-    ChatContinuation, MaxTokensParameter, SiteBoundary, UpstreamConfig, UpstreamModel, UpstreamTask,
+    ChatContinuation, MaxTokensParameter, UpstreamConfig, UpstreamModel, UpstreamTask,
 };
 
 /// Its name among the kinds of backend.
@@ -58,24 +56,13 @@ pub(super) fn open(config: &UpstreamConfig) -> anyhow::Result<Vec<Offer>> {
         max_tokens: config.max_tokens_parameter,
         continuation: config.continuation,
     };
-    let site = site(config);
-    let upstream = Upstream::open(config, site.clone(), Arc::new(speaker));
-    let offer = |model| offer(model, &site, &upstream);
+    let upstream = Upstream::open(config, Arc::new(speaker));
+    let offer = |model| offer(model, &upstream);
     Ok(config.models.iter().filter_map(offer).collect())
 }
 
-/// The site that a service is.
-pub(super) fn site(config: &UpstreamConfig) -> Site {
-    Site {
-        name: config.name.clone(),
-        boundary: match config.boundary {
-            SiteBoundary::Private => inference_api::Boundary::Private,
-            SiteBoundary::Cloud => inference_api::Boundary::Cloud,
-        },
-    }
-}
-
-fn offer(model: &UpstreamModel, site: &Site, upstream: &Arc<Upstream>) -> Option<Offer> {
+fn offer(model: &UpstreamModel, upstream: &Arc<Upstream>) -> Option<Offer> {
+    let site = upstream.site();
     let target = Target::new(model)?;
     let tasks: &[UpstreamTask] = if model.tasks.is_empty() {
         &[UpstreamTask::Chat]
@@ -90,7 +77,11 @@ fn offer(model: &UpstreamModel, site: &Site, upstream: &Arc<Upstream>) -> Option
             // OpenAI's API takes no tensors.
             UpstreamTask::Infer => return None,
         };
-        Some(Arc::new(card(target.name(), task, site)))
+        Some(Arc::new(ModelCard {
+            platform: KIND.into(),
+            owner: site.name.clone(),
+            ..ModelCard::new(target.name().clone(), task)
+        }))
     };
     let cards: Vec<_> = tasks.iter().filter_map(card).collect();
     (!cards.is_empty()).then(|| Offer {
@@ -107,21 +98,6 @@ fn offer(model: &UpstreamModel, site: &Site, upstream: &Arc<Upstream>) -> Option
             target: Arc::new(target),
         }),
     })
-}
-
-fn card(name: &ModelName, task: TaskKind, site: &Site) -> ModelCard {
-    ModelCard {
-        name: name.clone(),
-        task,
-        ready: true,
-        versions: Vec::new(),
-        platform: KIND.into(),
-        created_unix_seconds: 0,
-        owner: site.name.clone(),
-        inputs: Vec::new(),
-        outputs: Vec::new(),
-        embedding: None,
-    }
 }
 
 /// The addresses of one server.
@@ -165,13 +141,9 @@ struct OpenAi {
     continuation: ChatContinuation,
 }
 
+/// Fails at once.
 fn unsupported<T>(message: &'static str) -> BoxFuture<'static, Result<T, Failure>> {
-    Box::pin(async move {
-        Err(Failure {
-            error: InferenceError::new(ErrorKind::Unsupported, message),
-            blame: Blame::Request,
-        })
-    })
+    Box::pin(async move { Err(Failure::unsupported(message)) })
 }
 
 impl OpenAi {

@@ -13,7 +13,6 @@ mod pace;
 
 use std::fmt;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use futures::future::BoxFuture;
@@ -26,7 +25,6 @@ use placement::{BoxEgressService, Egress, Executor, Measured};
 use router_policy::EgressPermit;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout, timeout_at};
-use tower::Service;
 use tower::retry::budget::{Budget as _, TpsBudget};
 
 use self::address::Address;
@@ -83,6 +81,14 @@ pub(super) enum Blame {
 }
 
 impl Failure {
+    /// The service does nothing of the kind.
+    pub(super) fn unsupported(message: &'static str) -> Self {
+        Self {
+            error: InferenceError::new(ErrorKind::Unsupported, message),
+            blame: Blame::Request,
+        }
+    }
+
     /// The address cannot be used: `log` says how, without content.
     pub(super) fn of_address(log: impl fmt::Display) -> Self {
         let message = "the upstream could not serve the request";
@@ -108,11 +114,11 @@ pub(super) struct Upstream {
 
 impl Upstream {
     /// A service; its health is watched for as long as it is used.
-    pub(super) fn open(
-        config: &UpstreamConfig,
-        site: Site,
-        speaker: Arc<dyn Speaker>,
-    ) -> Arc<Self> {
+    pub(super) fn open(config: &UpstreamConfig, speaker: Arc<dyn Speaker>) -> Arc<Self> {
+        let site = Site {
+            name: config.name.clone(),
+            boundary: config.boundary.into(),
+        };
         let expected = config.models.iter().map(|model| model.first_token_ms);
         let expected = Duration::from_secs_f64(expected.fold(0.0, f64::max) / 1e3);
         let address = |url: &String| {
@@ -140,6 +146,11 @@ impl Upstream {
             }
         });
         upstream
+    }
+
+    /// The site that it is to decisions.
+    pub(super) const fn site(&self) -> &Site {
+        &self.site
     }
 
     /// Asks each address how it is.
@@ -325,7 +336,12 @@ impl Backend for Handle {
     }
 
     fn executor(&self) -> Executor {
-        Executor::Leaves(BoxEgressService::new(self.clone()))
+        let handle = self.clone();
+        Executor::Leaves(BoxEgressService::new(tower::service_fn(
+            move |Egress {
+                      request, permit, ..
+                  }| handle.clone().leave(request, permit),
+        )))
     }
 }
 
@@ -343,25 +359,6 @@ impl Handle {
         let allowed = placement::boundary_from_policy(permit.boundary());
         request.context.boundary = request.context.boundary.narrow(allowed);
         self.upstream.run(request, self.target).await
-    }
-}
-
-impl Service<Egress> for Handle {
-    type Response = InferenceStream;
-    type Error = InferenceError;
-    type Future = BoxFuture<'static, Result<InferenceStream, InferenceError>>;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), InferenceError>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(
-        &mut self,
-        Egress {
-            request, permit, ..
-        }: Egress,
-    ) -> Self::Future {
-        Box::pin(self.clone().leave(request, permit))
     }
 }
 

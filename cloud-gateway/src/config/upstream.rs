@@ -233,9 +233,10 @@ impl UpstreamModel {
 
     /// What tokens cost; `None` when unknown.
     pub(crate) fn price(&self) -> Option<UsdPerMillionTokens> {
-        let prompt = self.usd_per_million_tokens?;
-        let answer = self.usd_per_million_answer_tokens.unwrap_or(prompt);
-        Some(UsdPerMillionTokens { prompt, answer })
+        UsdPerMillionTokens::told(
+            self.usd_per_million_tokens,
+            self.usd_per_million_answer_tokens,
+        )
     }
 
     fn check(&self) -> Result<(), String> {

@@ -106,22 +106,16 @@ fn route(hint: &BackendHint, reach: &Reach, link: &watch::Receiver<LinkView>) ->
 
 /// What callers are told of a model that only the gateway knows.
 fn card(hint: &BackendHint, ready: bool) -> Option<ModelCard> {
+    let task = match hint.task {
+        ModelTask::Embedding => TaskKind::Embedding,
+        ModelTask::Infer => TaskKind::Infer,
+        ModelTask::Chat => TaskKind::Chat,
+        ModelTask::Completion => TaskKind::Completion,
+    };
     Some(ModelCard {
-        name: ModelName::new(&hint.model)?,
-        task: match hint.task {
-            ModelTask::Embedding => TaskKind::Embedding,
-            ModelTask::Infer => TaskKind::Infer,
-            ModelTask::Chat => TaskKind::Chat,
-            ModelTask::Completion => TaskKind::Completion,
-        },
         ready,
-        versions: Vec::new(),
-        platform: String::new(),
-        created_unix_seconds: 0,
         owner: hint.site.name.clone(),
-        inputs: Vec::new(),
-        outputs: Vec::new(),
-        embedding: None,
+        ..ModelCard::new(ModelName::new(&hint.model)?, task)
     })
 }
 

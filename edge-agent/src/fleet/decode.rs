@@ -183,11 +183,9 @@ fn price(
     prompt: Option<f64>,
     answer: Option<f64>,
 ) -> Result<Option<UsdPerMillionTokens>, Nonsense> {
-    let Some(prompt) = prompt.map(amount).transpose()? else {
-        return Ok(None);
-    };
-    let answer = answer.map(amount).transpose()?.unwrap_or(prompt);
-    Ok(Some(UsdPerMillionTokens { prompt, answer }))
+    let prompt = prompt.map(amount).transpose()?;
+    let answer = answer.map(amount).transpose()?;
+    Ok(UsdPerMillionTokens::told(prompt, answer))
 }
 
 /// A site beyond this laptop. One that claims to be the laptop, or does not say whose it is, would

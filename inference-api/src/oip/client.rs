@@ -76,13 +76,8 @@ pub fn card(metadata: ModelMetadataResponse, name: &ModelName) -> Option<Arc<Mod
         })
     };
     Some(Arc::new(ModelCard {
-        name: name.clone(),
-        task: TaskKind::Infer,
-        ready: true,
         versions: metadata.versions,
         platform: metadata.platform,
-        created_unix_seconds: 0,
-        owner: String::new(),
         inputs: metadata
             .inputs
             .into_iter()
@@ -93,6 +88,6 @@ pub fn card(metadata: ModelMetadataResponse, name: &ModelName) -> Option<Arc<Mod
             .into_iter()
             .map(spec)
             .collect::<Option<_>>()?,
-        embedding: None,
+        ..ModelCard::new(name.clone(), TaskKind::Infer)
     }))
 }

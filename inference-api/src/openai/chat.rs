@@ -1,6 +1,5 @@
 //! `POST /v1/chat/completions`.
 
-use std::num::NonZeroU8;
 use std::sync::Arc;
 
 use axum::body::Body;
@@ -10,7 +9,7 @@ use http::{HeaderMap, StatusCode};
 
 use self::reply::{Chunks, Head, Tells};
 use super::events::{self, Place};
-use super::respond;
+use super::{read, respond};
 use crate::error::InferenceError;
 use crate::front::Front;
 use crate::headers;
@@ -26,14 +25,12 @@ pub(super) async fn create(State(front): State<Front>, headers: HeaderMap, body:
 }
 
 async fn serve(front: &Front, headers: &HeaderMap, body: Body) -> Result<Response, InferenceError> {
-    let limits = &front.limits;
-    let mut context = headers::context(headers, limits.request_timeout)?;
-    let body = crate::body::read(headers, body, limits.max_body_bytes, limits.body_timeout).await?;
+    let (mut context, body) = read(front, headers, body).await?;
     let call = call::parse(&body)?;
     drop(body);
     context.caller.user = call.user;
     let tells_logprobs = call.task.sampling.logprobs.is_some();
-    let choices = call.task.sampling.choices.map_or(1, NonZeroU8::get);
+    let choices = call.task.sampling.answers();
     let request = InferenceRequest::new(call.model, Task::Chat(Arc::new(call.task)), context);
     let id = request.id.to_string();
     if call.streams {

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::events::{self, EventWriter, Usage, write_event};
 use super::parameters::{Parameters, missing, unsupported, wrong};
-use super::respond;
+use super::{read, respond};
 use crate::context::UserName;
 use crate::error::InferenceError;
 use crate::front::Front;
@@ -29,9 +29,7 @@ pub(super) async fn create(State(front): State<Front>, headers: HeaderMap, body:
 }
 
 async fn serve(front: &Front, headers: &HeaderMap, body: Body) -> Result<Response, InferenceError> {
-    let limits = &front.limits;
-    let mut context = headers::context(headers, limits.request_timeout)?;
-    let body = crate::body::read(headers, body, limits.max_body_bytes, limits.body_timeout).await?;
+    let (mut context, body) = read(front, headers, body).await?;
     let call = parse(&body)?;
     drop(body);
     context.caller.user = call.user;

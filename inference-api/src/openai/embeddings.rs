@@ -8,7 +8,7 @@ use axum::response::Response;
 use http::{HeaderMap, StatusCode};
 
 use self::reply::Encoding;
-use super::respond;
+use super::{read, respond};
 use crate::catalog::EmbeddingShape;
 use crate::error::{ErrorKind, InferenceError};
 use crate::front::Front;
@@ -27,8 +27,7 @@ pub(super) async fn create(State(front): State<Front>, headers: HeaderMap, body:
 
 async fn serve(front: &Front, headers: &HeaderMap, body: Body) -> Result<Response, InferenceError> {
     let limits = &front.limits;
-    let mut context = headers::context(headers, limits.request_timeout)?;
-    let body = crate::body::read(headers, body, limits.max_body_bytes, limits.body_timeout).await?;
+    let (mut context, body) = read(front, headers, body).await?;
     let call = call::parse(&body, limits.max_embedding_inputs)?;
     drop(body);
     context.caller.user = call.user;

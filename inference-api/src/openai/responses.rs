@@ -9,7 +9,7 @@ use axum::response::Response;
 use http::{HeaderMap, StatusCode};
 
 use self::reply::Writer;
-use super::{events, respond};
+use super::{events, read, respond};
 use crate::error::InferenceError;
 use crate::front::Front;
 use crate::headers;
@@ -25,9 +25,7 @@ pub(super) async fn create(State(front): State<Front>, headers: HeaderMap, body:
 }
 
 async fn serve(front: &Front, headers: &HeaderMap, body: Body) -> Result<Response, InferenceError> {
-    let limits = &front.limits;
-    let mut context = headers::context(headers, limits.request_timeout)?;
-    let body = crate::body::read(headers, body, limits.max_body_bytes, limits.body_timeout).await?;
+    let (mut context, body) = read(front, headers, body).await?;
     let call = call::parse(&body)?;
     drop(body);
     context.caller.user = call.user;

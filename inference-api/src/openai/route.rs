@@ -11,11 +11,10 @@ use axum::response::Response;
 use http::{HeaderMap, StatusCode};
 use serde::Deserialize;
 
-use super::respond;
+use super::{read, respond};
 use crate::error::InferenceError;
 use crate::front::Front;
 use crate::generation::{ChatTask, Message, Role};
-use crate::headers;
 use crate::json;
 use crate::refusal::with_json;
 use crate::request::{
@@ -62,8 +61,7 @@ pub(super) async fn create(State(front): State<Front>, headers: HeaderMap, body:
 
 async fn serve(front: &Front, headers: &HeaderMap, body: Body) -> Result<Response, InferenceError> {
     let limits = &front.limits;
-    let context = headers::context(headers, limits.request_timeout)?;
-    let body = crate::body::read(headers, body, limits.max_body_bytes, limits.body_timeout).await?;
+    let (context, body) = read(front, headers, body).await?;
     let call: Call = serde_json::from_slice(&body).map_err(|error| json::malformed(&error))?;
     drop(body);
     let model = call.model.as_deref().unwrap_or(ModelSelector::AUTO);

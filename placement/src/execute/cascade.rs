@@ -12,10 +12,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures::stream::{self, StreamExt as _};
-use inference_api::{
-    ChatTask, CompletionTask, Event, InferenceError, InferenceRequest, InferenceStream, Placement,
-    Sampling, Task, ToolChoice,
-};
+use inference_api::{Event, InferenceError, InferenceRequest, InferenceStream, Sampling};
 use router_policy::{Cascade, Probability};
 
 use super::failover::{Attempt, Ran, another_may_serve};
@@ -109,29 +106,15 @@ const fn escalated(confidence: Option<Probability>, in_vain: Duration) -> Weighe
 
 /// The same request, which tells its tokens' probabilities; `None` for what is not weighed.
 fn weighable(request: &InferenceRequest) -> Option<InferenceRequest> {
-    let told = |sampling: &Sampling| Sampling {
+    let sampling = request.task.sampling()?;
+    let told = Sampling {
         logprobs: Some(sampling.logprobs.unwrap_or(0)),
         ..sampling.clone()
     };
-    let is_one = |sampling: &Sampling| sampling.choices.is_none_or(|choices| choices.get() == 1);
-    let task = match &request.task {
-        Task::Chat(task) if is_one(&task.sampling) => {
-            if !task.tools.is_empty() && task.tool_choice != ToolChoice::None {
-                return None;
-            }
-            Task::Chat(Arc::new(ChatTask {
-                sampling: told(&task.sampling),
-                ..ChatTask::clone(task)
-            }))
-        }
-        Task::Completion(task) if is_one(&task.sampling) => {
-            Task::Completion(Arc::new(CompletionTask {
-                sampling: told(&task.sampling),
-                ..CompletionTask::clone(task)
-            }))
-        }
-        Task::Chat(_) | Task::Completion(_) | Task::Embedding(_) | Task::Infer(_) => return None,
-    };
+    let task = request
+        .task
+        .is_one_text()
+        .then(|| request.task.with_sampling(told))?;
     Some(InferenceRequest {
         task,
         ..request.clone()
@@ -234,6 +217,3 @@ impl Held {
         InferenceStream::flowing(served, compared)
     }
 }
-
-/// What callers are told a cascade is.
-pub(super) const PLACEMENT: Placement = Placement::Cascade;

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use inference_api::{
     ChatTask, CompletionTask, Continued, Delta, Event, Fallback, InferenceRequest, Message, Prompt,
-    Role, Sampling, Task, ToolChoice, Usage,
+    Role, Sampling, Task, Usage,
 };
 
 use crate::table::Entry;
@@ -73,17 +73,7 @@ impl Continuation {
     /// `None` for what is never continued: what is no text, several answers at once, calls of tools.
     pub(crate) fn of(request: &InferenceRequest, policy: router_policy::Fallback) -> Option<Self> {
         let fallback = narrower(request.context.fallback, policy);
-        let is_one =
-            |sampling: &Sampling| sampling.choices.is_none_or(|choices| choices.get() == 1);
-        let can = match &request.task {
-            Task::Chat(task) => {
-                is_one(&task.sampling)
-                    && (task.tools.is_empty() || task.tool_choice == ToolChoice::None)
-            }
-            Task::Completion(task) => is_one(&task.sampling),
-            Task::Embedding(_) | Task::Infer(_) => false,
-        };
-        (can && fallback != Fallback::None).then(|| Self {
+        (request.task.is_one_text() && fallback != Fallback::None).then(|| Self {
             request: request.clone(),
             fallback,
         })
@@ -134,26 +124,17 @@ impl Continuation {
 
     /// The request for the rest of the answer; `None` when no token is left of it.
     pub(crate) fn rest(&self, told: &Told) -> Option<InferenceRequest> {
-        let left = |sampling: &Sampling| {
-            let max_tokens = sampling
-                .max_tokens
-                .map(|most| most.saturating_sub(told.count));
-            (max_tokens != Some(0)).then(|| Sampling {
-                max_tokens,
-                ..sampling.clone()
-            })
-        };
-        let task = match &self.request.task {
-            Task::Chat(task) => Task::Chat(Arc::new(ChatTask {
-                sampling: left(&task.sampling)?,
-                ..ChatTask::clone(task)
-            })),
-            Task::Completion(task) => Task::Completion(Arc::new(CompletionTask {
-                sampling: left(&task.sampling)?,
-                ..CompletionTask::clone(task)
-            })),
-            Task::Embedding(_) | Task::Infer(_) => return None,
-        };
+        let sampling = self.request.task.sampling()?;
+        let max_tokens = sampling
+            .max_tokens
+            .map(|most| most.saturating_sub(told.count));
+        if max_tokens == Some(0) {
+            return None;
+        }
+        let task = self.request.task.with_sampling(Sampling {
+            max_tokens,
+            ..sampling.clone()
+        });
         let tokens = if told.lacks_ids {
             Vec::new()
         } else {

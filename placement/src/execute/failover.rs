@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use inference_api::{
-    ErrorKind, Explanation, InferenceError, InferenceRequest, InferenceStream, Price, Served,
+    ErrorKind, Explanation, InferenceError, InferenceRequest, InferenceStream, Placement, Price,
+    Served,
 };
 use router_policy::{PlacementKind, Usd};
 use tower::ServiceExt;
@@ -104,11 +105,11 @@ impl Attempt<'_> {
     ) -> Ran {
         let told = stream.served();
         let explanation = told.explanation.clone().map(|explanation| Explanation {
-            reason: format!("{}: {why}", cascade::PLACEMENT),
+            reason: format!("{}: {why}", Placement::Cascade),
             ..explanation
         });
         let served = Arc::new(Served {
-            placement: cascade::PLACEMENT,
+            placement: Placement::Cascade,
             explanation,
             ..Served::clone(told)
         });

@@ -86,11 +86,8 @@ impl Asked<'_> {
         model: &Model,
         variant: &str,
     ) -> Result<impl Stream<Item = Result<Event, InferenceError>> + use<>, InferenceError> {
-        let sampling = match self.task {
-            Task::Chat(task) => &task.sampling,
-            Task::Completion(task) => &task.sampling,
-            Task::Embedding(_) | Task::Infer(_) => return Err(told(runtime::RunError::WrongTask)),
-        };
+        let sampling = self.task.sampling();
+        let sampling = sampling.ok_or_else(|| told(runtime::RunError::WrongTask))?;
         let info = model.generation();
         let usual = info
             .ok_or_else(|| told(runtime::RunError::WrongTask))?
@@ -105,7 +102,7 @@ impl Asked<'_> {
         });
         let begun = self.continued.map(|c| model.begun(&c.text, &c.tokens));
         let begun = begun.transpose().map_err(told)?;
-        let choices = sampling.choices.map_or(1, std::num::NonZeroU8::get);
+        let choices = sampling.answers();
         let mut answers = Vec::new();
         for choice in 0..choices {
             let request = GenerateRequest {

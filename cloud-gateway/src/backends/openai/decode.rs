@@ -31,12 +31,11 @@ pub(super) enum Asked {
 impl Asked {
     /// `None` for what this API does not take.
     pub(super) fn of(task: &Task) -> Option<Self> {
-        let answers = |choices: Option<std::num::NonZeroU8>| choices.map_or(1, |n| n.get());
         match task {
             Task::Embedding(task) => Some(Self::Vectors(task.inputs.len())),
-            Task::Chat(task) => Some(Self::Answers(answers(task.sampling.choices))),
-            Task::Completion(task) => Some(Self::Answers(answers(task.sampling.choices))),
-            Task::Infer(_) => None,
+            Task::Chat(_) | Task::Completion(_) | Task::Infer(_) => task
+                .sampling()
+                .map(|sampling| Self::Answers(sampling.answers())),
         }
     }
 }

@@ -3,7 +3,7 @@
 
 use std::sync::Mutex;
 
-use inference_api::{Boundary, Context, InferTask, ModelSelector, Task};
+use inference_api::{Context, InferTask, ModelSelector, Task};
 
 use super::*;
 
@@ -81,12 +81,8 @@ fn handle(script: &Arc<Script>, more: &str) -> Handle {
         "{{name: far, kind: oip, urls: {urls:?}, boundary: cloud, models: [{{name: m, firstTokenMs: 10}}]{more}}}"
     ))
     .unwrap();
-    let site = Site {
-        name: "far".into(),
-        boundary: Boundary::Cloud,
-    };
     Handle {
-        upstream: Upstream::open(&config, site, Arc::new(Scripted(script.clone()))),
+        upstream: Upstream::open(&config, Arc::new(Scripted(script.clone()))),
         target: Arc::new(Target::new(&config.models[0]).unwrap()),
     }
 }
