@@ -13,10 +13,11 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 
 pub(crate) use self::line::Line;
-pub(crate) use self::sum::Score;
+use self::sum::Score;
 use self::talk::{Asked, Talk};
 use self::tasks::Task;
 use super::fleet::Fleet;
+use super::table::{microdollars, milliseconds};
 use crate::program::Events;
 use crate::terminal::{Side, Style, Terminal, fit, shorten};
 
@@ -124,8 +125,8 @@ fn row(terminal: &Terminal, number: usize, task: &Task, answer: &talk::Answer, i
         paint(marked, mark),
         fit(&answer.text, ANSWER, Side::Left),
         paint(style, &fit(place, PLACE, Side::Left)),
-        fit(&sum::milliseconds(answer.first_token), FIRST, Side::Right),
-        fit(&sum::microdollars(answer.cost_usd), COST, Side::Right),
+        fit(&milliseconds(answer.first_token), FIRST, Side::Right),
+        fit(&microdollars(answer.cost_usd), COST, Side::Right),
     );
     let indent = " ".repeat(NUMBER + 2);
     let why = shorten(&answer.reason, terminal.width - indent.len());

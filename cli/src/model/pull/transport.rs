@@ -71,10 +71,6 @@ impl Transport {
             }
             value.map_err(|_invalid| usage("the hub's token holds characters that none has".into()))
         });
-        // Another provider may have been chosen before; this one is as good.
-        rustls::crypto::ring::default_provider()
-            .install_default()
-            .ok();
         let client = Client::builder()
             .redirect(redirect::Policy::none())
             .referer(false)

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::talk::Answer;
+use crate::demo::table::{microdollars, milliseconds};
 use crate::terminal::{Side, Style, Terminal, fit};
 
 /// The answers of one way.
@@ -90,14 +91,4 @@ pub(super) fn complaints(scores: &[Score]) -> Vec<String> {
         complaints.push("no answer was escalated".to_owned());
     }
     complaints
-}
-
-/// A latency as people read it.
-pub(super) fn milliseconds(duration: Duration) -> String {
-    crate::demo::table::milliseconds(duration)
-}
-
-/// An amount of the size that a request costs.
-pub(super) fn microdollars(usd: f64) -> String {
-    crate::demo::table::microdollars(usd)
 }
